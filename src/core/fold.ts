@@ -1,0 +1,51 @@
+import type { Entry, EntryRecord, OutcomeKind, TableIdentifier } from './types.ts';
+
+export const blank = (target: string, table: TableIdentifier): Entry => ({ target, table, seen: 0, settled: 0, doubt: false });
+
+/** An entry is the fold of its records, so a restart knows exactly what was known. */
+export function fold(entry: Entry, record: EntryRecord): Entry {
+  switch (record.kind) {
+    case 'seen':
+      // The latest hint decides what a DROP waits for: a table dropped after its rename waits for nothing.
+      return { ...entry, seen: entry.seen + record.count, after: record.after };
+    case 'intent':
+      return {
+        ...entry,
+        open: record.notification,
+        lastTimestamp: record.notification.timestamp,
+        // An earlier intent whose outcome is unknown may have been applied, whatever becomes of this one.
+        doubt: entry.doubt || entry.open !== undefined,
+        parked: undefined,
+        skipped: undefined,
+      };
+    case 'outcome':
+      return foldOutcome(entry, record.outcome);
+    case 'settled':
+      return { ...entry, settled: Math.max(entry.settled, record.seen), skipped: record.skipped, parked: undefined };
+    case 'parked':
+      return { ...entry, settled: Math.max(entry.settled, record.seen), parked: record.parked, skipped: undefined };
+  }
+}
+
+function foldOutcome(entry: Entry, outcome: OutcomeKind): Entry {
+  const { open } = entry;
+  if (open === undefined || open.type === 'VALIDATE') return entry;
+  switch (outcome) {
+    case 'admitted':
+    case 'served': {
+      const { type, timestamp, metadataLocation, incarnation } = open;
+      return { ...entry, delivered: { type, timestamp, metadataLocation, incarnation }, open: undefined, doubt: false };
+    }
+    // Polaris refused it without touching the table.
+    case 'refused':
+    case 'unauthorized':
+      return { ...entry, open: undefined };
+    // Another writer was there, or nobody knows: what Polaris serves isn't certain any more.
+    case 'stale':
+    case 'lost-race':
+    case 'name-taken':
+    case 'unavailable':
+    case 'unknown':
+      return { ...entry, open: undefined, doubt: true };
+  }
+}

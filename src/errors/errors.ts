@@ -1,0 +1,47 @@
+/** What an error code means to an operator. The page docs/errors.md is generated from this table. */
+type ErrorSpec = {
+  /** One line, without secrets. */
+  readonly summary: string;
+  /** What the operator does about it. The error's own `fix`, more exact, takes its place in the message. */
+  readonly fix: string;
+  /** `never`: the same call fails again; `backoff`: try again; `after-fix`: try again when the operator acted. */
+  readonly retry: 'never' | 'backoff' | 'after-fix';
+  readonly exitCode: 1 | 2 | 3 | 4;
+};
+
+export const ERRORS = {
+  UNEXPECTED: {
+    summary: 'An unexpected error.',
+    fix: 'Run again with --log-level debug and report what it prints.',
+    retry: 'backoff',
+    exitCode: 1,
+  },
+  USAGE: { summary: 'The command line is not valid.', fix: 'See `polaris-push --help`.', retry: 'never', exitCode: 2 },
+  CONFIG_INVALID: {
+    summary: 'The configuration is not valid.',
+    fix: 'Correct the named key; `polaris-push config schema` prints what is allowed.',
+    retry: 'never',
+    exitCode: 2,
+  },
+} as const satisfies Record<string, ErrorSpec>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** An error that an operator can act on: `[CODE] summary detail` and a fix. Neither detail nor fix holds a secret. */
+export class PushError extends Error {
+  override readonly name = 'PushError';
+  readonly code: ErrorCode;
+  readonly detail: string;
+  readonly fix: string;
+
+  constructor(code: ErrorCode, detail: string, options?: ErrorOptions & { readonly fix?: string | undefined }) {
+    super(`${ERRORS[code].summary} ${detail}`, options);
+    this.code = code;
+    this.detail = detail;
+    this.fix = options?.fix ?? ERRORS[code].fix;
+  }
+
+  get spec(): ErrorSpec {
+    return ERRORS[this.code];
+  }
+}

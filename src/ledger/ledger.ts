@@ -1,0 +1,36 @@
+import type { Entry, LedgerRecord, Position, TableIdentifier } from '../core/types.ts';
+
+/** How many entries of a target are in which state. */
+export type Totals = {
+  readonly entries: number;
+  /** Polaris is known to hold them. */
+  readonly delivered: number;
+  /** Hints not yet covered by a finished read, or an intent without an outcome. */
+  readonly pending: number;
+  readonly parked: number;
+  readonly skipped: number;
+};
+
+/**
+ * The agent's memory. One process owns a ledger at a time. Reads see everything appended before, durable or not,
+ * so the fold that a caller keeps and the one that is read back never differ.
+ */
+export interface Ledger extends AsyncDisposable {
+  entry(target: string, table: TableIdentifier): Entry | undefined;
+  /** The entries of many tables at once, in the same order. */
+  lookup(target: string, tables: readonly TableIdentifier[]): readonly (Entry | undefined)[];
+  /** All entries of a target, in no particular order; entries appended meanwhile may or may not be among them. */
+  entries(target: string): Iterable<Entry>;
+  /** Entries with work left: `settled < seen`, or an open intent. */
+  unfinished(target: string): Iterable<Entry>;
+  totals(target: string): Totals;
+  /** Names of the targets that have entries. */
+  targets(): readonly string[];
+  position(source: string): Position | undefined;
+  /**
+   * Folds the records into their entries, in order. Resolves when all of them are durable; rejects with `PushError`
+   * when none of them may be relied on, after which the ledger accepts nothing more. Concurrent calls share a commit.
+   */
+  append(records: readonly LedgerRecord[]): Promise<void>;
+}
+

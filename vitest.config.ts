@@ -1,0 +1,20 @@
+import { defineConfig } from 'vitest/config';
+
+/** The suffix of a test file says what it needs: nothing, `.pg` a real PostgreSQL, `.polaris` a Polaris given by POLARIS_URI. */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/**/*.pg.test.ts', 'test/**/*.polaris.test.ts', 'test/real/**'],
+        },
+      },
+      { test: { name: 'pg', include: ['test/**/*.pg.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 } },
+      ...(process.env['POLARIS_URI'] === undefined
+        ? []
+        : [{ test: { name: 'polaris', include: ['test/**/*.polaris.test.ts'], testTimeout: 120_000 } }]),
+    ],
+  },
+});
