@@ -11,14 +11,19 @@ const installed = join(root, 'node_modules', '.package-lock.json');
 
 /** npm writes node_modules/.package-lock.json at the end of every install, so an interrupted one counts as missing. */
 const current = () =>
-  existsSync(installed) && existsSync(join(root, 'node_modules', '.bin', 'node')) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs;
+  existsSync(installed) &&
+  existsSync(join(root, 'node_modules', '.bin', 'node')) &&
+  statSync(installed).mtimeMs >= statSync(lock).mtimeMs;
 
 if (!current()) {
   process.stderr.write('Installing dependencies (npm ci) ...\n');
   const npm = process.env.npm_execpath;
   const [command, first] = npm?.endsWith('.js') ? [process.execPath, [npm]] : ['npm', []];
   const { name } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  const { status } = spawnSync(command, [...first, 'ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: ['ignore', 2, 2] });
+  const { status } = spawnSync(command, [...first, 'ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  });
   if (status !== 0) {
     process.stderr.write(`${name}: the dependencies could not be installed; run "npm ci" in ${root} to see why.\n`);
     process.exit(1);

@@ -1,6 +1,18 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, cpSync, existsSync, lstatSync, mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { arch, platform, tmpdir } from 'node:os';
@@ -38,14 +50,19 @@ export type Postgres = AsyncDisposable & {
 export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
   const binDir = programs(options.major ?? 18);
   const owner = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : undefined;
-  const home = options.dataDir === undefined ? mkdtempSync(join(tmpdir(), 'polaris-push-pg-')) : dirname(options.dataDir);
+  const home =
+    options.dataDir === undefined ? mkdtempSync(join(tmpdir(), 'polaris-push-pg-')) : dirname(options.dataDir);
   const dataDir = options.dataDir ?? join(home, 'data');
   const port = options.port ?? (await freePort());
   const spawnOptions = { ...owner, cwd: home, env: { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' } };
   if (!existsSync(dataDir)) {
     mkdirSync(dataDir, { mode: 0o700 });
     if (owner !== undefined) for (const path of [home, dataDir]) chownSync(path, owner.uid, owner.gid);
-    await run(join(binDir, 'initdb'), ['-D', dataDir, '-U', 'postgres', '--auth=trust', '-E', 'UTF8', '--locale=C', '-N'], spawnOptions);
+    await run(
+      join(binDir, 'initdb'),
+      ['-D', dataDir, '-U', 'postgres', '--auth=trust', '-E', 'UTF8', '--locale=C', '-N'],
+      spawnOptions,
+    );
     const settings: Record<string, string> = {
       listen_addresses: '127.0.0.1',
       unix_socket_directories: '',
@@ -64,7 +81,10 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const url = (database = 'postgres', user = 'postgres', password?: string) =>
     `postgresql://${user}${password === undefined ? '' : `:${encodeURIComponent(password)}`}@127.0.0.1:${port}/${database}`;
   const start = async () => {
-    const child = spawn(join(binDir, 'postgres'), ['-D', dataDir, '-p', String(port)], { ...spawnOptions, stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(join(binDir, 'postgres'), ['-D', dataDir, '-p', String(port)], {
+      ...spawnOptions,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     server = child;
     let log = '';
     await new Promise<void>((resolve, reject) => {
@@ -119,7 +139,10 @@ function programs(major: 14 | 15 | 18): string {
   const native = join(dir, 'native');
   if (process.getuid?.() !== 0 || everyoneCanEnter(native)) return join(native, 'bin');
   // As root in a folder that `nobody` can't enter: run a copy. The rename makes two processes that copy at once safe.
-  const copy = join(tmpdir(), `polaris-push-postgres-${wrapper(join(dir, 'package.json')).version}`);
+  const copy = join(
+    tmpdir(),
+    `polaris-push-postgres-${(wrapper(join(dir, 'package.json')) as { version: string }).version}`,
+  );
   if (!existsSync(copy)) {
     const draft = mkdtempSync(`${copy}-`);
     cpSync(native, join(draft, 'native'), { recursive: true, verbatimSymlinks: true });

@@ -1,6 +1,12 @@
 import type { Entry, EntryRecord, OutcomeKind, TableIdentifier } from './types.ts';
 
-export const blank = (target: string, table: TableIdentifier): Entry => ({ target, table, seen: 0, settled: 0, doubt: false });
+export const blank = (target: string, table: TableIdentifier): Entry => ({
+  target,
+  table,
+  seen: 0,
+  settled: 0,
+  doubt: false,
+});
 
 /** An entry is the fold of its records, so a restart knows exactly what was known. */
 export function fold(entry: Entry, record: EntryRecord): Entry {

@@ -16,4 +16,6 @@ export const sameTable = (a: TableIdentifier, b: TableIdentifier): boolean => ke
 
 /** For people: `sales.orders`. A level with a dot, white space or control character is quoted, so that no two tables look alike. */
 export const showTable = (table: TableIdentifier): string =>
-  [...table.namespace, table.name].map((level) => (/^[^\s."'\p{C}]+$/u.test(level) ? level : JSON.stringify(level))).join('.');
+  [...table.namespace, table.name]
+    .map((level) => (/^[^\s."'\p{C}]+$/u.test(level) ? level : JSON.stringify(level)))
+    .join('.');

@@ -33,4 +33,3 @@ export interface Ledger extends AsyncDisposable {
    */
   append(records: readonly LedgerRecord[]): Promise<void>;
 }
-
