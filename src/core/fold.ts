@@ -27,11 +27,18 @@ export function fold(entry: Entry, record: EntryRecord): Entry {
     case 'outcome':
       return foldOutcome(entry, record.outcome);
     case 'settled':
-      return { ...entry, settled: Math.max(entry.settled, record.seen), skipped: record.skipped, parked: undefined };
+      return { ...covered(entry, record.seen), skipped: record.skipped, parked: undefined };
     case 'parked':
-      return { ...entry, settled: Math.max(entry.settled, record.seen), parked: record.parked, skipped: undefined };
+      return { ...covered(entry, record.seen), parked: record.parked, skipped: undefined };
   }
 }
+
+/** A rename is done with when the read covers its hint. */
+const covered = (entry: Entry, seen: number): Entry => ({
+  ...entry,
+  settled: Math.max(entry.settled, seen),
+  after: seen >= entry.seen ? undefined : entry.after,
+});
 
 function foldOutcome(entry: Entry, outcome: OutcomeKind): Entry {
   const { open } = entry;
@@ -46,12 +53,14 @@ function foldOutcome(entry: Entry, outcome: OutcomeKind): Entry {
     case 'refused':
     case 'unauthorized':
       return { ...entry, open: undefined };
-    // Another writer was there, or nobody knows: what Polaris serves isn't certain any more.
+    // It wasn't applied, but another writer was there: what Polaris serves isn't certain any more.
     case 'stale':
     case 'lost-race':
     case 'name-taken':
+      return { ...entry, open: undefined, doubt: true };
+    // It may have been applied, so the intent stays open until a later one is admitted.
     case 'unavailable':
     case 'unknown':
-      return { ...entry, open: undefined, doubt: true };
+      return entry;
   }
 }

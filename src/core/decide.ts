@@ -1,0 +1,93 @@
+import type { Policy } from './policy.ts';
+import { nextTimestamp } from './timestamp.ts';
+import type { Delivered, Entry, Notification, TableIdentifier, TableState } from './types.ts';
+
+export type Decision =
+  /** `precheck`: VALIDATE first. `more`: this alone doesn't bring Polaris to the state that was read; read again after it. */
+  | { readonly kind: 'send'; readonly notification: Notification; readonly precheck: boolean; readonly more: boolean }
+  /** Nothing to send; `reason` where the source's table is not mirrored. */
+  | { readonly kind: 'skip'; readonly reason?: string | undefined }
+  /** A DROP that waits until the table's new name has settled. */
+  | { readonly kind: 'await'; readonly table: TableIdentifier }
+  /** A DROP that waits for a human. */
+  | { readonly kind: 'hold'; readonly detail: string };
+
+export type DecideOptions = {
+  readonly policy: Policy;
+  /** The drop budget's word, asked when `vanished()` is true. */
+  readonly mayDrop: boolean;
+  /** The new name of a renamed table has settled. */
+  readonly released: boolean;
+  /** See `Policy.leapsMs`. */
+  readonly leapMs: number;
+};
+
+/** What Polaris is known to hold of this table, if anything. */
+export const heldBy = (entry: Entry): Delivered | undefined =>
+  entry.delivered?.type === 'DROP' ? undefined : entry.delivered;
+
+/** Whether `delivered` can be relied on. An intent without an outcome, or another writer, may have changed it. */
+export const isCertain = (entry: Entry): boolean => entry.open === undefined && !entry.doubt;
+
+/** Whether the table that Polaris holds (or may hold) is gone from the source, by the source's own word. */
+export function vanished(entry: Entry, state: TableState): boolean {
+  const mayBeHeld = heldBy(entry) !== undefined || !isCertain(entry);
+  switch (state.kind) {
+    case 'present':
+      return false;
+    case 'absent':
+      return mayBeHeld;
+    case 'unsupported': {
+      // Something else has the name now. The mirrored table is gone only if that something is another incarnation: the
+      // same one with its Iceberg markers stripped is a table that the source still has.
+      const mirrored = entry.open?.incarnation ?? heldBy(entry)?.incarnation;
+      return mirrored !== undefined && state.incarnation !== undefined && mirrored !== state.incarnation;
+    }
+  }
+}
+
+/** Compares what the source holds now with what Polaris was last told. Pure: the same arguments, the same decision. */
+export function decide(entry: Entry, state: TableState, options: DecideOptions): Decision {
+  if (state.kind === 'present') return decidePresent(entry, state, options);
+  // Even a name that Polaris never held waits, so that in a chain a → b → c the name `a` goes only after `c` has come.
+  if (state.kind === 'absent' && entry.after !== undefined && !options.released) {
+    return { kind: 'await', table: entry.after };
+  }
+  const reason = state.kind === 'unsupported' ? state.reason : undefined;
+  if (!vanished(entry, state)) return { kind: 'skip', reason };
+  const { policy } = options;
+  if (policy.drops === 'never')
+    return { kind: 'skip', reason: 'gone from the source, kept in Polaris: drops.mode is never' };
+  if (policy.drops === 'report')
+    return { kind: 'hold', detail: 'drops.mode is report, so every DROP waits for a release.' };
+  if (!options.mayDrop)
+    return { kind: 'hold', detail: 'The drop budget is used up, so this DROP waits for a release.' };
+  return { kind: 'send', notification: dropOf(entry, state, options), precheck: false, more: false };
+}
+
+function decidePresent(entry: Entry, state: TableState & { kind: 'present' }, options: DecideOptions): Decision {
+  const { policy, leapMs } = options;
+  const held = heldBy(entry);
+  const certain = isCertain(entry);
+  const { table, metadataLocation, tableUuid, incarnation, asOf } = state;
+  if (certain && held?.metadataLocation === metadataLocation && held.incarnation === incarnation)
+    return { kind: 'skip' };
+  if (policy.recreate === 'replace' && held !== undefined && held.incarnation !== incarnation) {
+    return { kind: 'send', notification: dropOf(entry, state, options), precheck: false, more: true };
+  }
+  const timestamp = nextTimestamp(entry.lastTimestamp, asOf, leapMs);
+  const type = held === undefined ? 'CREATE' : 'UPDATE';
+  const precheck = policy.prechecks === 'always' || (policy.prechecks === 'new' && held === undefined && certain);
+  return {
+    kind: 'send',
+    notification: { type, table, timestamp, metadataLocation, tableUuid, incarnation },
+    precheck,
+    more: false,
+  };
+}
+
+const dropOf = (entry: Entry, { table, asOf }: TableState, { leapMs }: DecideOptions): Notification => ({
+  type: 'DROP',
+  table,
+  timestamp: nextTimestamp(entry.lastTimestamp, asOf, leapMs),
+});
