@@ -23,6 +23,24 @@ export const ERRORS = {
     retry: 'never',
     exitCode: 2,
   },
+  CONFIG_UNREADABLE: {
+    summary: 'The configuration file cannot be read.',
+    fix: 'Name a readable YAML file with --config FILE.',
+    retry: 'never',
+    exitCode: 2,
+  },
+  NODE_TOO_OLD: {
+    summary: 'This version of Node.js is too old.',
+    fix: 'Install Node.js 24 or newer.',
+    retry: 'never',
+    exitCode: 2,
+  },
+  SOURCE_NOT_LISTED: {
+    summary: "The source's tables have not all been listed yet, so a table cannot be called absent.",
+    fix: 'Nothing: it is tried again after the first complete list.',
+    retry: 'backoff',
+    exitCode: 1,
+  },
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof ERRORS;
