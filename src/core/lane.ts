@@ -22,11 +22,11 @@ import type {
  */
 export type Lane = {
   readonly entry: Entry;
-  readonly phase: 'idle' | 'due' | 'reading' | 'validating' | 'sending' | 'probing' | 'waiting' | 'awaiting';
+  readonly phase: 'idle' | 'due' | 'reading' | 'asking' | 'validating' | 'sending' | 'probing' | 'waiting' | 'awaiting';
   /** How many hints the read under way covers. */
   readonly readAt: number;
-  /** What is being delivered, and whether it needs another read afterwards. */
-  readonly sending?: { readonly notification: Notification; readonly more: boolean } | undefined;
+  /** What is being delivered. */
+  readonly sending?: Sending | undefined;
   /** Failures in a row. */
   readonly attempts: number;
   /** Timestamps in a row that Polaris refused as old. */
@@ -34,6 +34,9 @@ export type Lane = {
   /** The table's new name has settled, so its DROP needn't wait any more. */
   readonly released: boolean;
 };
+
+/** See `Decision`. */
+type Sending = { readonly notification: Notification; readonly precheck: boolean; readonly more: boolean };
 
 /** A moment as the driver knows it: its clock, and a random number in [0, 1) for jitter. */
 export type Moment = { readonly nowMs: EpochMillis; readonly random: number };
@@ -62,7 +65,8 @@ export type Effect =
   | { readonly kind: 'resolve'; readonly table: TableIdentifier }
   | { readonly kind: 'notify'; readonly notification: Notification }
   | { readonly kind: 'probe'; readonly table: TableIdentifier; readonly metadataLocation: string }
-  | { readonly kind: 'wait'; readonly untilMs: EpochMillis }
+  /** A `due` after `delayMs`, by a clock that never steps. */
+  | { readonly kind: 'wait'; readonly delayMs: number }
   | { readonly kind: 'await'; readonly table: TableIdentifier };
 
 export type Step = { readonly lane: Lane; readonly effects: readonly Effect[] };
@@ -94,6 +98,7 @@ export function step(lane: Lane, event: LaneEvent, policy: Policy): Step {
       if (lane.phase === 'validating') return validated(lane, event, policy);
       return lane.phase === 'sending' ? answered(lane, event, policy) : stay(lane);
     case 'probed':
+      if (lane.phase === 'asking') return asked(lane, event, policy);
       return lane.phase === 'probing' ? probed(lane, event, policy) : stay(lane);
     case 'released':
       return lane.phase === 'awaiting' ? read({ ...lane, released: true }) : stay(lane);
@@ -122,28 +127,46 @@ function resolved(lane: Lane, event: LaneEvent & { kind: 'resolved' }, policy: P
     case 'hold':
       return park(at, { code: 'DROP_HELD', detail: decision.detail, type: 'DROP', since: event.nowMs });
     case 'send':
-      return decision.precheck ? validate(at, decision) : send(at, decision);
+      return mayAlreadyBeServed(entry, decision, policy) ? ask(at, decision) : validateOrSend(at, decision);
   }
 }
 
-/** Asks Polaris first. Nothing is recorded: a VALIDATE changes nothing. */
-function validate(lane: Lane, decision: Decision & { kind: 'send' }): Step {
-  const { notification, more } = decision;
+/** A table that this ledger never told Polaris of may have come there by an earlier ledger, or by hand. */
+const mayAlreadyBeServed = (entry: Entry, { notification }: Sending, policy: Policy): boolean =>
+  policy.adopt && notification.type === 'CREATE' && entry.lastTimestamp === undefined;
+
+function ask(lane: Lane, { notification, precheck, more }: Sending): Step {
+  const { table, metadataLocation = '' } = notification;
   return {
-    lane: { ...lane, phase: 'validating', sending: { notification, more } },
+    lane: { ...lane, phase: 'asking', sending: { notification, precheck, more } },
+    effects: [{ kind: 'probe', table, metadataLocation }],
+  };
+}
+
+function asked(lane: Lane, event: LaneEvent & { kind: 'probed' }, policy: Policy): Step {
+  const { sending } = lane;
+  if (sending === undefined) return stay(lane);
+  if (event.served === 'unknown') return retry(lane, event, policy);
+  if (event.served !== 'this') return validateOrSend(lane, sending);
+  // Nothing was sent, but from here on the timestamp counts as used, and Polaris is known to hold the table.
+  const intent = recorded(lane, { kind: 'intent', notification: sending.notification });
+  const answer = then(intent, recorded(intent.lane, { kind: 'outcome', outcome: 'served' }));
+  return then(answer, delivered(answer.lane));
+}
+
+/** A VALIDATE changes nothing, so nothing is recorded of it; a notification's intent is recorded before it is sent. */
+function validateOrSend(lane: Lane, { notification, precheck, more }: Sending): Step {
+  const sending = { notification, precheck, more };
+  if (!precheck) return send(lane, sending);
+  return {
+    lane: { ...lane, phase: 'validating', sending },
     effects: [{ kind: 'notify', notification: { ...notification, type: 'VALIDATE' } }],
   };
 }
 
-/** Records the intent, then sends. */
-function send(
-  lane: Lane,
-  { notification, more }: { readonly notification: Notification; readonly more: boolean },
-): Step {
-  const intent = recorded(
-    { ...lane, phase: 'sending', sending: { notification, more } },
-    { kind: 'intent', notification },
-  );
+function send(lane: Lane, sending: Sending): Step {
+  const { notification } = sending;
+  const intent = recorded({ ...lane, phase: 'sending', sending }, { kind: 'intent', notification });
   return then(intent, { lane: intent.lane, effects: [{ kind: 'notify', notification }] });
 }
 
@@ -232,11 +255,11 @@ const read = (lane: Lane): Step => ({
 });
 
 /** A retry reads the source again, so it never sends an old fact. */
-function retry(lane: Lane, { nowMs, random }: Moment, policy: Policy, atLeastMs: number = 0): Step {
+function retry(lane: Lane, { random }: Moment, policy: Policy, atLeastMs: number = 0): Step {
   const delayMs = Math.max(atLeastMs, backoffMs(lane.attempts, { ...policy.backoff, random }));
   return {
     lane: { ...lane, phase: 'waiting', sending: undefined, attempts: lane.attempts + 1 },
-    effects: [{ kind: 'wait', untilMs: nowMs + delayMs }],
+    effects: [{ kind: 'wait', delayMs }],
   };
 }
 

@@ -2,6 +2,11 @@
 export type Policy = {
   /** When a VALIDATE comes before a CREATE or UPDATE: for tables that Polaris doesn't hold yet, for all, or never. */
   readonly prechecks: 'new' | 'always' | 'never';
+  /**
+   * Ask what Polaris serves before the first CREATE of a table (2 ms of its time against 6 and more for a CREATE), and
+   * adopt what is already right: for an empty ledger in front of a catalog that isn't.
+   */
+  readonly adopt: boolean;
   /** A re-created table of the same name: an UPDATE that keeps its grants in Polaris, or a DROP and a CREATE. */
   readonly recreate: 'keep' | 'replace';
   /** `fenced`: DROPs within the budget; `report`: every DROP is held for a human; `never`: what vanished stays in Polaris. */
@@ -18,6 +23,7 @@ export type Policy = {
 
 export const DEFAULT_POLICY: Policy = {
   prechecks: 'new',
+  adopt: false,
   recreate: 'keep',
   drops: 'fenced',
   backoff: { baseMs: 100, maxMs: 60_000 },
