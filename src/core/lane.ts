@@ -35,8 +35,7 @@ export type Lane = {
   readonly released: boolean;
 };
 
-/** See `Decision`. */
-type Sending = { readonly notification: Notification; readonly precheck: boolean; readonly more: boolean };
+type Sending = Omit<Extract<Decision, { kind: 'send' }>, 'kind'>;
 
 /** A moment as the driver knows it: its clock, and a random number in [0, 1) for jitter. */
 export type Moment = { readonly nowMs: EpochMillis; readonly random: number };
