@@ -1,0 +1,91 @@
+import { Command, CommanderError, Option } from 'commander';
+import type { Io } from './context.ts';
+import { reportError } from './error-report.ts';
+import { Frame } from './frame.ts';
+import { isColoured } from './terminal.ts';
+import { version } from './version.ts';
+
+/** A command is loaded when it is named, so that `--help` and `--version` load none. */
+type CommandEntry = {
+  readonly name: string;
+  /** Shown by `--help`; the command itself may tell more. */
+  readonly summary: string;
+  readonly load: () => Promise<(frame: Frame) => Command>;
+};
+
+const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'config',
+    summary: 'print the effective configuration or the schema of configurations',
+    load: async () => (await import('./config.ts')).configCommand,
+  },
+];
+
+const DESCRIPTION = `Keeps Apache Polaris EXTERNAL catalogs equal to a source catalog by pushing notifications.`;
+
+const EXAMPLES = `
+Examples:
+  $ polaris-push check --config agent.yaml     what is missing, each with its fix
+  $ polaris-push run --config agent.yaml       push until stopped
+  $ polaris-push status --config agent.yaml    what is pending or parked, and why
+
+Exit codes: 0 fine, 1 unexpected error, 2 usage or configuration, 3 findings,
+4 source or target unreachable or not authorized, 130 interrupted.
+`;
+
+/** Runs one command line and returns its exit code. Throws nothing. */
+export async function runCli(argv: readonly string[], io: Io): Promise<number> {
+  const frame = new Frame(io);
+  try {
+    const program = await createProgram(frame, (name) => argv.includes(name));
+    await program.parseAsync([...argv], { from: 'user' });
+    return frame.exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError && SHOWN.has(error.code)) return error.exitCode === 0 ? 0 : 2;
+    return reportError(error, {
+      json: argv.includes('--json'),
+      debug: /(^| )--log-level[= ]debug( |$)/.test(argv.join(' ')),
+      coloured: isColoured(io.stderr, io.env),
+      stdout: io.stdout,
+      stderr: io.stderr,
+      secrets: frame.secrets,
+    });
+  }
+}
+
+/** What commander throws after it showed help or the version. */
+const SHOWN = new Set(['commander.help', 'commander.helpDisplayed', 'commander.version']);
+
+/** The program, with those commands loaded that `isWanted` wants; the others are known by name and summary only. */
+export async function createProgram(frame: Frame, isWanted: (name: string) => boolean): Promise<Command> {
+  const program = new Command('polaris-push')
+    .description(DESCRIPTION)
+    .usage('<command> [options]')
+    .version(version(), '--version', 'print the version')
+    .option('--json', 'one JSON object a line on standard output, for programs')
+    .addOption(new Option('--log-level <level>', 'least severe log lines').choices(['debug', 'info', 'warn', 'error']))
+    .addOption(new Option('--log-format <format>', 'default: text on a terminal, else json').choices(['json', 'text']))
+    .addHelpText('after', EXAMPLES)
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => frame.io.stdout.write(text),
+      writeErr: (text) => frame.io.stderr.write(text),
+      // Errors are told in one place and one form, by reportError.
+      outputError: () => {},
+    })
+    .exitOverride();
+  for (const { name, summary, load } of COMMANDS) {
+    const command = isWanted(name) ? (await load())(frame) : new Command(name);
+    program.addCommand(inherit(command.summary(summary), program));
+  }
+  return program;
+}
+
+/** Names of all commands, in the order of the help. */
+export const commandNames: readonly string[] = COMMANDS.map(({ name }) => name);
+
+function inherit(command: Command, parent: Command): Command {
+  command.copyInheritedSettings(parent);
+  for (const child of command.commands) inherit(child, command);
+  return command;
+}

@@ -1,0 +1,118 @@
+import { z } from 'zod';
+import { scopeConfig } from '../connector/scope-config.ts';
+import { ledgerConfig } from '../ledger/config.ts';
+import { targetConfig } from '../polaris/config.ts';
+import { duration } from '../runtime/schema.ts';
+
+const reconcileConfig = z
+  .strictObject({
+    every: duration()
+      .describe('How often the whole source is listed and compared with the ledger, besides once at every start.')
+      .prefault('15m'),
+  })
+  .transform(({ every }) => ({ everyMs: every }));
+
+const budgetConfig = z
+  .strictObject({
+    floor: z.int().min(0).describe('So many tables may vanish within `per`, however few tables there are.').default(20),
+    share: z
+      .number()
+      .min(0)
+      .max(1)
+      .describe('Or so large a part, from 0 to 1, of the tables that the target holds. The larger of both counts.')
+      .default(0.2),
+    per: duration().describe('The time over which vanished tables are counted.').prefault('10m'),
+  })
+  .transform(({ floor, share, per }) => ({ floor, share, perMs: per }));
+
+const dropsConfig = z
+  .strictObject({
+    mode: z
+      .enum(['fenced', 'report', 'never'])
+      .describe(
+        '`fenced`: a table that the source says is gone is dropped, within the budget. `report`: every DROP is held until `polaris-push drops release`. `never`: what vanished stays in Polaris.',
+      )
+      .default('fenced'),
+    budget: z
+      .union([z.literal('off').transform(() => undefined), budgetConfig], {
+        error: 'expected off, or a section with floor, share and per',
+      })
+      .describe('How many tables may vanish before the rest is held for a human; `off` for no limit.')
+      .prefault({}),
+  })
+  .transform((drops) => ({ mode: drops.mode, budget: drops.budget }));
+
+const LISTEN = /^(.+):([0-9]{1,5})$/;
+
+const httpConfig = z
+  .strictObject({
+    listen: z
+      .string()
+      .regex(LISTEN, { error: 'expected an address and a port, such as 127.0.0.1:9184' })
+      .refine((text) => Number(LISTEN.exec(text)?.[2] ?? 0) <= 65_535, { error: 'a port is at most 65535' })
+      .describe('Address and port. Reserved: accepted and checked, but nothing listens there yet.'),
+  })
+  .transform(({ listen }) => {
+    const [, host = '', port] = LISTEN.exec(listen) ?? [];
+    return { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) };
+  });
+
+const shutdownConfig = z
+  .strictObject({
+    drain: duration()
+      .describe('How long a stopping agent waits for answers to notifications that are under way.')
+      .prefault('30s'),
+  })
+  .transform(({ drain }) => ({ drainMs: drain }));
+
+const logConfig = z.strictObject({
+  level: z
+    .enum(['debug', 'info', 'warn', 'error'])
+    .describe('The least severe lines that are written.')
+    .default('info'),
+  format: z
+    .enum(['json', 'text'])
+    .describe('Absent: text on a terminal, JSON lines otherwise. Logs go to standard error.')
+    .optional(),
+});
+
+const targetsConfig = z
+  .array(targetConfig)
+  .min(1, { error: 'expected at least one target' })
+  .superRefine((targets, context) => {
+    for (const [index, { name }] of targets.entries())
+      if (targets.findIndex((target) => target.name === name) !== index)
+        context.addIssue({ code: 'custom', path: [index, 'name'], message: 'another target has the same name' });
+  });
+
+/**
+ * The schema of a configuration file, for the given schema of its `source`. Its output is the normalised configuration:
+ * camelCase, durations in ms, sizes in bytes.
+ */
+export const configSchema = <Source>(source: z.ZodType<Source>) =>
+  z.strictObject({
+    source: source.describe('Where the tables come from; `kind` says which connector.'),
+    tables: scopeConfig.describe('Which tables are mirrored, and under which names.').prefault({}),
+    targets: targetsConfig.describe('The EXTERNAL catalogs of Polaris that are kept equal to the source.'),
+    ledger: ledgerConfig.describe("The agent's memory."),
+    reconcile: reconcileConfig.describe('Comparison of the whole source with what was delivered.').prefault({}),
+    prechecks: z
+      .enum(['new', 'always', 'never'])
+      .describe(
+        'When a VALIDATE notification comes before a CREATE or UPDATE: for tables of which Polaris knows nothing yet, for all, or for none.',
+      )
+      .default('new'),
+    recreate: z
+      .enum(['keep', 'replace'])
+      .describe(
+        'A table that was dropped and created again under the same name: `keep` updates it and keeps its grants in Polaris, `replace` drops and creates it, so that grants die with the old table.',
+      )
+      .default('keep'),
+    drops: dropsConfig.describe('What happens to tables that vanished from the source.').prefault({}),
+    http: httpConfig.describe('Reserved for health, metrics and a status page; off when absent.').optional(),
+    shutdown: shutdownConfig.describe('How the agent stops.').prefault({}),
+    log: logConfig.describe('What is logged, and how.').prefault({}),
+  });
+
+/** A whole configuration, normalised. `source` is what its connector's schema made of it. */
+export type Config = z.output<ReturnType<typeof configSchema<{ readonly kind: string }>>>;
