@@ -17,11 +17,22 @@ export function likelySource(mapping: NamespaceMapping, table: TableIdentifier):
   const { prefix, flatten } = mapping;
   if (!prefix.every((level, index) => table.namespace[index] === level)) return undefined;
   const below = table.namespace.slice(prefix.length);
-  const levels = flatten === undefined || below.length !== 1 ? below : (below[0] ?? '').split(flatten);
-  // Metastores that fold case fold it to lower case.
-  const cased = mapping.case === 'upper' ? levels.map((level) => level.toLowerCase()) : levels;
+  const levels = flatten === undefined || below.length !== 1 ? below : unflattened(below[0] ?? '', flatten);
+  const cased = mapping.case === 'upper' ? levels.map(lowered) : levels;
   const source = { namespace: cased, name: table.name };
   return keyOf(toPolaris(mapping, source)) === keyOf(table) ? source : undefined;
+}
+
+/** No source has a level without a name, so a separator at an edge or twice in a row was part of a name. */
+function unflattened(level: string, separator: string): readonly string[] {
+  const levels = level.split(separator);
+  return levels.includes('') ? [level] : levels;
+}
+
+/** Metastores that fold case fold it to lower case. Some letters don't come back from there. */
+function lowered(level: string): string {
+  const lower = level.toLowerCase();
+  return lower.toUpperCase() === level ? lower : level;
 }
 
 /** Whether two source names can become one name in Polaris. */
