@@ -41,6 +41,48 @@ export const ERRORS = {
     retry: 'backoff',
     exitCode: 1,
   },
+  POLARIS_UNAVAILABLE: {
+    summary: 'Polaris could not be asked.',
+    fix: 'Make Polaris reachable at targets[].uri (host, port, TLS, firewall), or wait until it is available again; `polaris-push check` says which.',
+    retry: 'backoff',
+    exitCode: 4,
+  },
+  POLARIS_UNAUTHORIZED: {
+    summary: 'Polaris did not accept the credentials.',
+    fix: 'Correct targets[].auth; `polaris-push check` says what is wrong with it.',
+    retry: 'after-fix',
+    exitCode: 4,
+  },
+  POLARIS_FORBIDDEN: {
+    summary: 'The principal lacks a privilege in Polaris.',
+    fix: 'Grant it all five privileges on the catalog; `polaris-push check` prints the commands.',
+    retry: 'after-fix',
+    exitCode: 4,
+  },
+  POLARIS_NO_SUCH_CATALOG: {
+    summary: 'Polaris has no such catalog.',
+    fix: 'Correct targets[].catalog, or create it as an EXTERNAL catalog; `polaris-push check` prints the command.',
+    retry: 'after-fix',
+    exitCode: 2,
+  },
+  POLARIS_NO_SUCH_REALM: {
+    summary: 'Polaris has no such realm, or wants one to be named.',
+    fix: 'Set targets[].realm to a realm of the server.',
+    retry: 'after-fix',
+    exitCode: 2,
+  },
+  POLARIS_CATALOG_INTERNAL: {
+    summary: 'The catalog is INTERNAL and takes no notifications.',
+    fix: 'Create an EXTERNAL catalog and name it in targets[].catalog; `polaris-push check` prints the command.',
+    retry: 'after-fix',
+    exitCode: 2,
+  },
+  POLARIS_REFUSED: {
+    summary: 'Polaris gave an answer that the agent can do nothing with.',
+    fix: 'Read the message and look at the log of Polaris under the same time; report it if the agent should know better.',
+    retry: 'backoff',
+    exitCode: 1,
+  },
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -1,0 +1,35 @@
+import type { Failure } from './classify.ts';
+import type { Redactor } from './redact.ts';
+
+export type TokenAnswer = { readonly kind: 'token'; readonly value: string } | Failure;
+
+/** Where bearer tokens come from. A token appears in `value` alone: never in a message, an error or a log line. */
+export interface TokenSource extends AsyncDisposable {
+  /** A token that is good as far as anybody here knows. Throws only the signal's reason. */
+  token(signal: AbortSignal): Promise<TokenAnswer>;
+  /** Polaris refused this token. Another one, if one may be had; undefined when there is only this one. */
+  replacement(refused: string, signal: AbortSignal): Promise<TokenAnswer | undefined>;
+}
+
+/** Visible ASCII, which every bearer token is made of: a stray newline is found here and not inside a header. */
+export const isBearerToken = (text: string): boolean => /^[\x21-\x7e]+$/.test(text);
+
+/** A token from the configuration. Nothing can renew it but an operator. */
+export class StaticToken implements TokenSource {
+  readonly #answer: TokenAnswer;
+
+  constructor(token: string, redactor: Redactor) {
+    redactor.add(token);
+    this.#answer = { kind: 'token', value: token };
+  }
+
+  token(): Promise<TokenAnswer> {
+    return Promise.resolve(this.#answer);
+  }
+
+  replacement(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
