@@ -1,0 +1,30 @@
+import type { Notification, Outcome, Parked, TableIdentifier } from '../core/types.ts';
+
+/** What the pipeline tells its observers. Every event is also countable: nothing is skipped, held or parked in silence. */
+export type PipelineEvent =
+  | {
+      readonly kind: 'notified';
+      readonly target: string;
+      readonly notification: Notification;
+      readonly outcome: Outcome;
+      /** From sending to the answer. */
+      readonly tookMs: number;
+      /** From the source's commit to Polaris's answer, for an admitted notification whose commit time is known. */
+      readonly commitToVisibleMs?: number | undefined;
+    }
+  /** Polaris already served what was to be sent. */
+  | { readonly kind: 'adopted'; readonly target: string; readonly table: TableIdentifier }
+  /** All hints are covered; `skipped` says why the source's table is not mirrored, if it isn't. */
+  | {
+      readonly kind: 'settled';
+      readonly target: string;
+      readonly table: TableIdentifier;
+      readonly skipped?: string | undefined;
+    }
+  | { readonly kind: 'parked'; readonly target: string; readonly table: TableIdentifier; readonly parked: Parked }
+  | { readonly kind: 'target-down'; readonly target: string; readonly detail: string }
+  | { readonly kind: 'target-up'; readonly target: string }
+  | { readonly kind: 'reconciled'; readonly tables: number; readonly hints: number; readonly tookMs: number }
+  | { readonly kind: 'caught-up'; readonly tables: number; readonly tookMs: number };
+
+export type Emit = (event: PipelineEvent) => void;

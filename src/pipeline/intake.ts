@@ -1,0 +1,50 @@
+import { keyOf, type TableKey } from '../core/table.ts';
+import type { Change } from '../core/types.ts';
+import type { Connector, Delivery } from '../connector/connector.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { Driver, Hint } from './driver.ts';
+
+/** One hint per table, the latest winning. The new name of a renamed table comes with the old one, whose DROP waits for it. */
+export function hintsOf(changes: readonly Change[]): Hint[] {
+  const hints = new Map<TableKey, Hint>();
+  const put = (hint: Hint) => hints.set(keyOf(hint.table), hint);
+  for (const change of changes) {
+    switch (change.kind) {
+      case 'upserted':
+      case 'dropped':
+        put({ table: change.table });
+        break;
+      case 'renamed':
+        put({ table: change.to });
+        put({ table: change.table, after: change.to });
+        break;
+    }
+  }
+  return [...hints.values()];
+}
+
+export type IntakeParts = {
+  readonly connector: Connector;
+  readonly ledger: Ledger;
+  readonly drivers: readonly Driver[];
+};
+
+/**
+ * Records what the source hints at, and only then lets the source forget it. Delivery comes later, so an outage of
+ * Polaris holds back neither WAL nor queue. Ends when `signal` aborts.
+ */
+export async function intake({ connector, ledger, drivers }: IntakeParts, signal: AbortSignal): Promise<void> {
+  for await (const delivery of connector.watch(undefined, signal)) {
+    await Promise.all([...record(delivery, drivers), ...recordPosition(delivery, connector.source, ledger)]);
+    await delivery.ack();
+  }
+}
+
+const record = ({ changes, committedAt }: Delivery, drivers: readonly Driver[]): Promise<void>[] => {
+  const hints = hintsOf(changes);
+  return drivers.map((driver) => driver.changed(hints, committedAt));
+};
+
+/** Appended after the hints, in the same turn: it is durable only when they are. */
+const recordPosition = ({ position }: Delivery, source: string, ledger: Ledger): Promise<void>[] =>
+  position === undefined ? [] : [ledger.append([{ kind: 'position', source, position }])];

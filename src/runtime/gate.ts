@@ -1,0 +1,39 @@
+/** A semaphore whose limit may change while it is in use. First come, first served. */
+export class Gate {
+  readonly #limit: () => number;
+  readonly #waiting: (() => void)[] = [];
+  #head = 0;
+  #inside = 0;
+
+  constructor(limit: () => number) {
+    this.#limit = limit;
+  }
+
+  get inside(): number {
+    return this.#inside;
+  }
+
+  /** Resolves when there is room; every `enter` needs a `leave`. */
+  enter(): Promise<void> {
+    if (this.#inside < this.#limit()) {
+      this.#inside++;
+      return Promise.resolve();
+    }
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  leave(): void {
+    this.#inside--;
+    while (this.#inside < this.#limit()) {
+      const next = this.#waiting[this.#head];
+      if (next === undefined) break;
+      this.#head++;
+      this.#inside++;
+      next();
+    }
+    if (this.#head > 1024 && this.#head * 2 > this.#waiting.length) {
+      this.#waiting.splice(0, this.#head);
+      this.#head = 0;
+    }
+  }
+}
