@@ -38,7 +38,9 @@ export async function loadConfig(file: string, deps: LoadDeps): Promise<LoadedCo
     throw invalid(file, document, problems, deps.secrets);
   };
   if (document.problems.length > 0) return fail(document.problems);
-  const { content, substituted, problems: variables } = substitute(document.content, deps.env);
+  const written = document.read();
+  if (written.problems.length > 0) return fail(written.problems);
+  const { content, substituted, problems: variables } = substitute(written.content, deps.env);
   if (typeof content !== 'object' || content === null || Array.isArray(content))
     return fail([{ path: [], message: 'expected a section with the keys source, targets and ledger' }]);
 
