@@ -52,7 +52,7 @@ const commits: readonly Operation[] = [
   { name: 'create a table', requests: [create('sales.orders')] },
   {
     name: 'create a table at a location of its own',
-    requests: [create('sales.placed', { location: '{warehouse}/elsewhere/placed' })],
+    requests: [create('sales.placed', { folder: 'elsewhere/placed' })],
   },
   { name: 'commit a property', requests: [setProperties('sales.orders', { color: 'blue' })] },
   { name: 'append', requests: [append('sales.orders')] },
@@ -353,7 +353,8 @@ const restarts: readonly Operation[] = [
   { name: 'commit after the restarts', requests: [append('sales.orders')] },
 ];
 
-const farewell: readonly Operation[] = [
+/** The last ones: they leave nothing. */
+export const FAREWELL: readonly Operation[] = [
   { name: 'drop a namespace with all its tables', requests: [request('cascade_by_server', { namespace: 'sales' })] },
   { name: 'drop an empty namespace', requests: [request('drop_namespace', { namespace: 'archive' })] },
 ];
@@ -373,5 +374,4 @@ export const OPERATIONS: readonly Operation[] = [
   ...concurrency,
   ...cascades,
   ...restarts,
-  ...farewell,
 ];

@@ -13,6 +13,8 @@ export type Version = {
   readonly schemaFrom: Parts;
   /** `metastore-site.xml`, beyond what every version gets. */
   readonly settings: Readonly<Record<string, string>>;
+  /** Whether PyIceberg can write to it: PyIceberg 0.12 calls `get_table`, which Hive 4 no longer has. */
+  readonly takesPyIceberg: boolean;
 };
 
 const NOTIFICATION_LISTENER = 'org.apache.hive.hcatalog.listener.DbNotificationListener';
@@ -138,6 +140,7 @@ export const VERSIONS: readonly Version[] = [
       'metastore.transactional.event.listeners': NOTIFICATION_LISTENER,
       'metastore.event.message.factory': 'org.apache.hadoop.hive.metastore.messaging.json.JSONMessageEncoder',
     },
+    takesPyIceberg: false,
   },
   {
     version: '4.0.1',
@@ -147,6 +150,7 @@ export const VERSIONS: readonly Version[] = [
     schemaFrom: HIVE_4_0,
     schemaScript: 'scripts/metastore/upgrade/postgres/hive-schema-4.0.0.postgres.sql',
     settings: {}, // no listener, which is Hive's default: NOTIFICATION_LOG stays empty
+    takesPyIceberg: false,
   },
   {
     version: '3.1.3',
@@ -161,5 +165,6 @@ export const VERSIONS: readonly Version[] = [
       // Without DumpDirCleanerTask, a class of Hive itself that the standalone server lacks.
       'metastore.task.threads.always': 'org.apache.hadoop.hive.metastore.events.EventCleanerTask',
     },
+    takesPyIceberg: true,
   },
 ];

@@ -35,7 +35,7 @@ public final class Driver {
             CatalogProperties.URI, uri,
             CatalogProperties.WAREHOUSE_LOCATION, warehouse,
             CatalogProperties.CLIENT_POOL_SIZE, "8"));
-    commands.putAll(new IcebergTables(catalog).commands());
+    commands.putAll(new IcebergTables(catalog, warehouse).commands());
     commands.putAll(new IcebergViews(catalog).commands());
     commands.putAll(new HiveObjects(conf, uri, warehouse).commands());
     commands.put("parallel", new Parallel(this::execute));

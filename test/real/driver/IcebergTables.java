@@ -30,9 +30,11 @@ final class IcebergTables {
           Types.NestedField.optional(2, "data", Types.StringType.get()));
 
   private final HiveCatalog catalog;
+  private final String warehouse;
 
-  IcebergTables(HiveCatalog catalog) {
+  IcebergTables(HiveCatalog catalog, String warehouse) {
     this.catalog = catalog;
+    this.warehouse = warehouse;
   }
 
   Map<String, Command> commands() {
@@ -93,7 +95,7 @@ final class IcebergTables {
 
   private Object create(JsonNode request) {
     TableIdentifier identifier = Arguments.table(request, "table");
-    String location = request.has("location") ? Arguments.text(request, "location") : null;
+    String location = request.has("folder") ? warehouse + "/" + Arguments.text(request, "folder") : null;
     catalog.createTable(identifier, SCHEMA, PartitionSpec.unpartitioned(), location, Arguments.properties(request));
     return null;
   }

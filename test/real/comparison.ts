@@ -1,0 +1,32 @@
+import type { SourceTable } from './driver.ts';
+import type { ServedTable } from './polaris.ts';
+
+/**
+ * What keeps Polaris from being equal to the metastore, one line a difference; empty when they are equal. Tables that
+ * are `kept` may be in Polaris although Iceberg doesn't list them in the metastore any more, and must be.
+ */
+export function differences(
+  source: readonly SourceTable[],
+  served: ReadonlyMap<string, ServedTable>,
+  kept: readonly string[],
+): readonly string[] {
+  const expected = new Map(source.map((table) => [table.table, table]));
+  const found: string[] = [];
+  for (const [name, table] of expected) {
+    const there = served.get(name);
+    if (there === undefined) found.push(`${name}: in the metastore, missing in Polaris`);
+    else found.push(...fieldDifferences(name, table, there));
+  }
+  for (const name of kept) if (!served.has(name)) found.push(`${name}: must be kept, missing in Polaris`);
+  for (const name of served.keys()) {
+    if (!expected.has(name) && !kept.includes(name)) found.push(`${name}: in Polaris, not in the metastore`);
+  }
+  return found;
+}
+
+function fieldDifferences(name: string, source: SourceTable, served: ServedTable): readonly string[] {
+  const fields = ['metadataLocation', 'tableUuid', 'snapshotId', 'columns'] as const;
+  return fields
+    .filter((field) => source[field] !== served[field])
+    .map((field) => `${name}: ${field} is ${source[field]} in the metastore, ${served[field]} in Polaris`);
+}
