@@ -41,6 +41,12 @@ export const ERRORS = {
     retry: 'backoff',
     exitCode: 1,
   },
+  TARGET_NOT_READY: {
+    summary: 'Polaris is not ready to take notifications.',
+    fix: '`polaris-push check` looks at everything and says what to do.',
+    retry: 'after-fix',
+    exitCode: 4,
+  },
   POLARIS_UNAVAILABLE: {
     summary: 'Polaris could not be asked.',
     fix: 'Make Polaris reachable at targets[].uri (host, port, TLS, firewall), or wait until it is available again; `polaris-push check` says which.',

@@ -75,6 +75,7 @@ export class Driver {
   #pumping = false;
   #stopped = true;
   #delivered: number | undefined;
+  #budgetRestored = false;
   #ended: { readonly resolve: () => void; readonly reject: (error: unknown) => void } | undefined;
   #broken: unknown;
 
@@ -325,7 +326,23 @@ export class Driver {
     const moved = entry.after === undefined ? undefined : ledger.entry(this.name, entry.after);
     const incarnation = heldBy(entry)?.incarnation;
     if (moved !== undefined && incarnation !== undefined && heldBy(moved)?.incarnation === incarnation) return true;
+    if (!this.#budgetRestored) this.#restoreBudget(budget);
     return budget.mayDrop(slot.key, this.delivered, clock.now());
+  }
+
+  /** A restart forgets neither the DROPs of a moment ago nor those that wait for a human. */
+  #restoreBudget(budget: DropBudget): void {
+    this.#budgetRestored = true;
+    const sent: [TableKey, number][] = [];
+    const held: TableKey[] = [];
+    for (const { table, delivered, parked } of this.#parts.ledger.entries(this.name)) {
+      if (parked?.code === 'DROP_HELD') held.push(keyOf(table));
+      else if (delivered?.type === 'DROP') sent.push([keyOf(table), delivered.timestamp]);
+    }
+    budget.restore(
+      sent.toSorted(([, a], [, b]) => a - b),
+      held,
+    );
   }
 
   async #notify(slot: Slot, notification: Notification): Promise<void> {

@@ -1,0 +1,99 @@
+import type { Config } from './config/schema.ts';
+import type { Connector, ConnectorDefinition } from './connector/connector.ts';
+import { scoped } from './connector/scope.ts';
+import { DropBudget } from './core/budget.ts';
+import { DEFAULT_POLICY, type Policy } from './core/policy.ts';
+import { openLedger } from './ledger/sqlite.ts';
+import type { Ledger } from './ledger/ledger.ts';
+import { Driver } from './pipeline/driver.ts';
+import type { Emit } from './pipeline/events.ts';
+import { openPolaris } from './polaris/client.ts';
+import type { Target } from './polaris/target.ts';
+import type { Clock } from './runtime/clock.ts';
+import type { Log } from './runtime/log.ts';
+import type { Random } from './runtime/random.ts';
+
+export type AppDeps = {
+  readonly config: Config;
+  /** The connector that the configuration's `source` names. */
+  readonly definition: ConnectorDefinition<{ readonly kind: string }>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+};
+
+/** How many requests a target gets at first; it learns from there. */
+const INITIAL_CONCURRENCY = 8;
+
+/** The source of a configuration, in Polaris's names. */
+export async function openSource({ config, definition, clock, log }: AppDeps): Promise<Connector> {
+  const connector = await definition.open(config.source, { clock, log });
+  return scoped(connector, config.tables, { clock });
+}
+
+/** The targets of a configuration. */
+export const openTargets = ({ config, clock, log }: AppDeps): Promise<Target[]> =>
+  Promise.all(config.targets.map((target) => openPolaris(target, { clock, log })));
+
+/** All the parts of an agent, put together from its configuration. The only place that knows concrete classes. */
+export class App implements AsyncDisposable {
+  readonly connector: Connector;
+  readonly targets: readonly Target[];
+  readonly ledger: Ledger;
+  readonly #deps: AppDeps;
+
+  private constructor(deps: AppDeps, parts: { connector: Connector; targets: readonly Target[]; ledger: Ledger }) {
+    this.#deps = deps;
+    this.connector = parts.connector;
+    this.targets = parts.targets;
+    this.ledger = parts.ledger;
+  }
+
+  /** Takes the ledger for this process. Throws `PushError`; asks neither source nor Polaris anything yet. */
+  static async open(deps: AppDeps): Promise<App> {
+    await using opened = new AsyncDisposableStack();
+    const ledger = opened.use(await openLedger(deps.config.ledger, deps));
+    const connector = opened.use(await openSource(deps));
+    const targets = await openTargets(deps);
+    opened.move();
+    return new App(deps, { connector, targets, ledger });
+  }
+
+  /** One driver per target. `policy` overrides what the configuration says. */
+  drivers(emit: Emit, policy: Partial<Policy> = {}): Driver[] {
+    const { config, clock, random, log } = this.#deps;
+    const { budget, mode } = config.drops;
+    return this.targets.map((target, i) => {
+      const max = config.targets[i]?.concurrency.max ?? INITIAL_CONCURRENCY;
+      return new Driver({
+        target,
+        connector: this.connector,
+        ledger: this.ledger,
+        clock,
+        random,
+        log,
+        policy: {
+          ...DEFAULT_POLICY,
+          prechecks: config.prechecks,
+          recreate: config.recreate,
+          drops: mode,
+          // An empty ledger in front of a catalog that isn't empty: what is already right isn't sent again.
+          adopt: this.ledger.totals(target.name).entries === 0,
+          ...policy,
+        },
+        budget: budget === undefined ? undefined : new DropBudget(budget),
+        concurrency: { min: 1, max, initial: INITIAL_CONCURRENCY },
+        emit,
+      });
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // The ledger last: what the others still record at their end must find it open.
+    await Promise.allSettled([
+      this.connector[Symbol.asyncDispose](),
+      ...this.targets.map((t) => t[Symbol.asyncDispose]()),
+    ]);
+    await this.ledger[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,76 @@
+import type { Out } from './terminal.ts';
+import { showTable } from '../core/table.ts';
+import { PARKED } from '../errors/parked.ts';
+import type { Emit, PipelineEvent } from '../pipeline/events.ts';
+import type { Log } from '../runtime/log.ts';
+
+export type RunReportOptions = { readonly out: Out; readonly log: Log; readonly source: string };
+
+/** Tells of what the pipeline does: NDJSON on standard output with --json, and log lines. */
+export const runReport =
+  ({ out, log, source }: RunReportOptions): Emit =>
+  (event) => {
+    switch (event.kind) {
+      case 'notified':
+        return notified(event, out, log);
+      case 'adopted': {
+        const { target, table } = event;
+        log.debug('adopted', { target, table: showTable(table) });
+        return out.event('adopted', { target, table: showTable(table) });
+      }
+      case 'settled': {
+        const { target, table, skipped } = event;
+        if (skipped === undefined) return undefined;
+        log.debug('skipped', { target, table: showTable(table), reason: skipped });
+        return out.event('skipped', { target, table: showTable(table), reason: skipped });
+      }
+      case 'parked': {
+        const { target, table, parked } = event;
+        const { code, detail } = parked;
+        const fields = { target, table: showTable(table), code, detail, fix: PARKED[code].fix };
+        log.warn('parked', fields);
+        return out.event('parked', fields);
+      }
+      case 'target-down':
+        log.error('target-down', { target: event.target, detail: event.detail });
+        return out.event('target-down', { target: event.target, detail: event.detail });
+      case 'target-up':
+        log.info('target-up', { target: event.target });
+        return out.event('target-up', { target: event.target });
+      case 'reconciled': {
+        const { tables, hints, tookMs } = event;
+        log.info('reconciled', { source, tables, hints, ms: Math.round(tookMs) });
+        return out.event('reconciled', { tables, hints, ms: Math.round(tookMs) });
+      }
+      case 'caught-up': {
+        const { tables, tookMs } = event;
+        out.line(
+          `Caught up after ${(tookMs / 1000).toFixed(1)} s: ${tables} tables of ${source} listed, all work done; watching.`,
+        );
+        log.info('caught-up', { source, tables, ms: Math.round(tookMs) });
+        return out.event('caught-up', { tables, ms: Math.round(tookMs) });
+      }
+    }
+  };
+
+function notified(event: PipelineEvent & { kind: 'notified' }, out: Out, log: Log): void {
+  const { target, notification, outcome, tookMs, commitToVisibleMs } = event;
+  const { type, table, timestamp, metadataLocation } = notification;
+  const fields = {
+    target,
+    table: showTable(table),
+    type,
+    outcome: outcome.kind,
+    ...('reason' in outcome ? { reason: outcome.reason } : {}),
+    ...('message' in outcome ? { detail: outcome.message } : {}),
+    timestamp,
+    metadata_location: metadataLocation ?? null,
+    ms: rounded(tookMs),
+    commit_to_visible_ms: commitToVisibleMs === undefined ? null : rounded(commitToVisibleMs),
+  };
+  if (outcome.kind === 'admitted') log.debug('notified', fields);
+  else log.info('not-admitted', fields);
+  if (type !== 'VALIDATE' || outcome.kind !== 'admitted') out.event('notification', fields);
+}
+
+const rounded = (ms: number): number => Math.round(ms * 10) / 10;
