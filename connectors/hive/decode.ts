@@ -1,3 +1,4 @@
+import { sameTable } from '../../src/core/table.ts';
 import type { Change } from '../../src/core/types.ts';
 import { idOf, type Database, type FullName, type Id, type NameMap, type Table } from './names.ts';
 
@@ -170,7 +171,6 @@ function changeOf(
   now: FullName['identifier'] | undefined,
 ): Change | undefined {
   if (now === undefined) return old === undefined ? undefined : { kind: 'dropped', table: old };
-  if (old === undefined || (old.name === now.name && old.namespace[0] === now.namespace[0]))
-    return { kind: 'upserted', table: now };
+  if (old === undefined || sameTable(old, now)) return { kind: 'upserted', table: now };
   return { kind: 'renamed', table: old, to: now };
 }

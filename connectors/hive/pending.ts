@@ -1,3 +1,4 @@
+import { keyOf, type TableKey } from '../../src/core/table.ts';
 import type { Change, EpochMillis, TableIdentifier } from '../../src/core/types.ts';
 import type { Id } from './names.ts';
 import type { Lsn } from './lsn.ts';
@@ -7,7 +8,7 @@ import type { Lsn } from './lsn.ts';
  * changed, so a slow consumer costs memory by the number of tables and never by traffic.
  */
 export class PendingChanges {
-  readonly #changes = new Map<string, Change>();
+  readonly #changes = new Map<TableKey, Change>();
   readonly #unknown = new Set<Id>();
   #end: Lsn | undefined;
   #committedAt: EpochMillis | undefined;
@@ -67,8 +68,4 @@ export class PendingChanges {
     const key = keyOf(table);
     if (!this.#changes.has(key)) this.#changes.set(key, { kind: 'upserted', table });
   }
-}
-
-function keyOf(table: TableIdentifier): string {
-  return [...table.namespace, table.name].join('\0');
 }

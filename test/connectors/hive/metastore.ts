@@ -4,6 +4,7 @@ import { hiveConfig, type HiveConfig } from '../../../connectors/hive/config.ts'
 import hive from '../../../connectors/hive/index.ts';
 import type { Postgres } from '../../../examples/quickstart/postgres.ts';
 import type { Connector, Delivery } from '../../../src/connector/connector.ts';
+import { showTable } from '../../../src/core/table.ts';
 import type { Change, Position, TableState } from '../../../src/core/types.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
 import type { Log, LogFields } from '../../../src/runtime/log.ts';
@@ -127,9 +128,9 @@ export class Watching implements AsyncDisposable {
   }
 
   async next(): Promise<Delivery> {
-    const { value, done } = await this.#iterator.next();
-    if (done === true) throw new Error('The watch has ended.');
-    return value;
+    const result = await this.#iterator.next();
+    if (result.done === true) throw new Error('The watch has ended.');
+    return result.value;
   }
 
   /** The texts of the changes up to and with `last`, acknowledged as they come. */
@@ -175,14 +176,14 @@ export async function listed(connector: Connector): Promise<TableState[]> {
 
 /** `sales.orders`, `-sales.orders`, `sales.orders>sales.archive`. */
 export function textOf(change: Change): string {
-  const name = (table: Change['table']) => [...table.namespace, table.name].join('.');
+  const name = showTable(change.table);
   switch (change.kind) {
     case 'upserted':
-      return name(change.table);
+      return name;
     case 'dropped':
-      return `-${name(change.table)}`;
+      return `-${name}`;
     case 'renamed':
-      return `${name(change.table)}>${name(change.to)}`;
+      return `${name}>${showTable(change.to)}`;
   }
 }
 
