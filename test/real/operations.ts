@@ -11,6 +11,8 @@ export type Operation = {
   readonly kept?: readonly string[] | undefined;
   /** Stop the agent before, and start it again after the requests: what it missed it finds by listing. */
   readonly whileStopped?: 'SIGTERM' | 'SIGKILL' | undefined;
+  /** Restart the database under the metastore and the agent before the requests. */
+  readonly restartPostgres?: boolean | undefined;
 };
 
 const request = (command: string, fields: Readonly<Record<string, unknown>> = {}): Request => ({ command, ...fields });
@@ -350,10 +352,15 @@ const restarts: readonly Operation[] = [
       create('sales.busy_2'),
     ],
   },
+  {
+    name: 'a restart of PostgreSQL',
+    restartPostgres: true,
+    requests: [append('sales.orders'), create('sales.late'), rename('sales.busy_1', 'sales.busy_4')],
+  },
   { name: 'commit after the restarts', requests: [append('sales.orders')] },
 ];
 
-/** The last ones: they leave nothing. */
+/** The last ones: they leave nothing. Hive deletes the folder of the database, so all that lies in it must go at once. */
 export const FAREWELL: readonly Operation[] = [
   { name: 'drop a namespace with all its tables', requests: [request('cascade_by_server', { namespace: 'sales' })] },
   { name: 'drop an empty namespace', requests: [request('drop_namespace', { namespace: 'archive' })] },

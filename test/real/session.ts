@@ -2,7 +2,6 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type pg from 'pg';
 import { startPostgres, type Postgres } from '../../examples/quickstart/postgres.ts';
 import { startEmulator } from '../../src/polaris/emulator/emulator.ts';
 import { Agent, SLOT } from './agent.ts';
@@ -23,6 +22,7 @@ const ROOT = { clientId: 'root', clientSecret: 's3cr3t' };
 const DRIVER_SOURCES = fileURLToPath(new URL('driver', import.meta.url));
 /** How long Polaris may take to become equal after an operation; it takes well under a second. */
 const PATIENCE_MS = 30_000;
+const FAST_STOP_MS = 5000;
 
 /** `main` is the agent's entry. */
 export type Tools = { readonly jdk: Jdk; readonly maven: string; readonly main: string };
@@ -40,9 +40,9 @@ export type Addresses = Readonly<Record<'metastore' | 'polaris' | 'catalog' | 'c
 
 type Parts = {
   readonly folder: string;
+  readonly postgres: Postgres;
   readonly metastore: Metastore;
   readonly driver: Driver;
-  readonly database: pg.Client;
   readonly polaris: Polaris;
   readonly polarisUri: string;
   readonly reader: Credentials;
@@ -84,13 +84,11 @@ export class Session implements AsyncDisposable {
         folder,
       }),
     );
-    const database = await postgres.client(DATABASE);
-    stack.defer(() => database.end());
     await agent.check();
     await agent.start();
     const witness = new Witness(emulator);
     const reader = await polaris.createPrincipal(CATALOG, 'analyst', READER_PRIVILEGES);
-    const parts = { folder, metastore, driver, database, polaris, polarisUri: emulator.uri, reader, agent, witness };
+    const parts = { folder, postgres, metastore, driver, polaris, polarisUri: emulator.uri, reader, agent, witness };
     return new Session(parts, stack.move());
   }
 
@@ -121,7 +119,8 @@ export class Session implements AsyncDisposable {
 
   /** Carries out an operation and waits until Polaris is equal to the metastore; throws with the differences if it isn't. */
   async perform(operation: Operation): Promise<Compared> {
-    const { agent } = this.#parts;
+    const { agent, postgres } = this.#parts;
+    if (operation.restartPostgres === true) await restart(postgres);
     if (operation.whileStopped !== undefined) await agent.stop(operation.whileStopped);
     if (operation.refused === undefined) await this.#run(operation.requests);
     else await this.#runRefused(operation.requests, operation.refused);
@@ -154,17 +153,10 @@ export class Session implements AsyncDisposable {
 
   /** The rules that hold over the whole run; throws with what broke them. Ends the agent. */
   async finish(): Promise<void> {
-    const { database, agent, witness, folder } = this.#parts;
+    const { postgres, agent, witness, folder } = this.#parts;
     const violations = witness.timestampViolations();
     if (violations.length > 0) throw new Error(violations.join('\n'));
-    const { rows } = await database.query<{ lsn: string }>('SELECT pg_current_wal_lsn() AS lsn');
-    await until('the slot has confirmed all that the metastore wrote', async () => {
-      const confirmed = await database.query<{ confirmed: boolean }>(
-        'SELECT confirmed_flush_lsn >= $1::pg_lsn AS confirmed FROM pg_replication_slots WHERE slot_name = $2',
-        [rows[0]?.lsn, SLOT],
-      );
-      return confirmed.rows[0]?.confirmed === true;
-    });
+    await confirmed(postgres);
     await this.compare({ requests: [] });
     await agent.stop('SIGTERM');
     // What a publication that doesn't fit the tables does to the metastore: PostgreSQL refuses its writes.
@@ -202,6 +194,30 @@ export class Session implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#cleanUp.disposeAsync();
     if (this.#succeeded) rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Restarts the server as an operator does. An attached agent must not hold it up: it would wait for its last word. */
+async function restart(postgres: Postgres): Promise<void> {
+  const tookMs = await postgres.stop('fast');
+  if (tookMs > FAST_STOP_MS) throw new Error(`A fast stop of PostgreSQL took ${Math.round(tookMs)} ms.`);
+  await postgres.start();
+}
+
+/** Waits until the slot holds back none of the WAL that was written up to now. */
+async function confirmed(postgres: Postgres): Promise<void> {
+  const database = await postgres.client(DATABASE);
+  try {
+    const { rows } = await database.query<{ lsn: string }>('SELECT pg_current_wal_lsn() AS lsn');
+    await until('the slot has confirmed all that the metastore wrote', async () => {
+      const slot = await database.query(
+        'SELECT FROM pg_replication_slots WHERE slot_name = $1 AND confirmed_flush_lsn >= $2::pg_lsn',
+        [SLOT, rows[0]?.lsn],
+      );
+      return slot.rowCount === 1;
+    });
+  } finally {
+    await database.end();
   }
 }
 
