@@ -59,3 +59,6 @@ export const nullPointer = (message: string | null): Refusal => new Refusal(500,
 export const malformedJson = (): Refusal => new Refusal(400, 'WebApplicationException', 'HTTP 400 Bad Request');
 /** JSON of the wrong shape (an array for an object, an unknown enum constant): Polaris answers without a body. */
 export const wrongShape = (): Refusal => new Refusal(400);
+/** What a real Polaris does and the emulator doesn't; the conformance suite lists all of it with reasons. */
+export const notEmulated = (what: string): Reply =>
+  errorReply(501, 'NotImplementedException', `The emulated Polaris does not emulate ${what}.`);

@@ -7,7 +7,16 @@ import { assertLocations, assertNameFree, commit, dotted, readMetadata, readsFil
 import { isObject, parseJson } from './notification-request.ts';
 import { page } from './pages.ts';
 import type { Operation } from './privileges.ts';
-import { NO_CONTENT, type Reply, badRequest, noSuchNamespace, noSuchTable, ok, wrongShape } from './reply.ts';
+import {
+  NO_CONTENT,
+  type Reply,
+  badRequest,
+  noSuchNamespace,
+  noSuchTable,
+  notEmulated,
+  ok,
+  wrongShape,
+} from './reply.ts';
 import { readTableMetadata } from './table-metadata.ts';
 
 /** A table's ETag: computable by a client that knows the metadata location. */
@@ -33,20 +42,22 @@ export async function loadTable(exchange: Exchange): Promise<Reply> {
   const [catalog, , served] = authorizedTable(exchange, delegates ? 'LOAD_TABLE_WITH_READ_DELEGATION' : 'LOAD_TABLE');
   const expected = exchange.headers['if-none-match'];
   if (expected?.trim() === '*') throw badRequest("If-None-Match may not take the value of '*'");
-  const etag = etagOf(served.metadataLocation);
   // Only the weak form counts: `"<hash>"` is taken for another tag.
+  const etag = etagOf(served.metadataLocation);
   if (expected?.split(',').some((tag) => tag.trim() === etag) === true) return { status: 304 };
-  return { ...(await tableReply(exchange, catalog, served.metadataLocation)), headers: { etag } };
+  return tableReply(exchange, catalog, served.metadataLocation);
 }
 
-/** `{metadata-location, metadata}`. Where files aren't read, `metadata` holds only what a notification tells. */
+/** `{metadata-location, metadata}`. Where files aren't read, `metadata` holds only what the location tells. */
 async function tableReply(exchange: Exchange, catalog: Catalog, location: string): Promise<Reply> {
-  if (!readsFiles(exchange, catalog)) {
-    const metadata = { 'format-version': 2, location: location.replace(/\/metadata\/[^/]*$/, '') };
-    return ok({ 'metadata-location': location, metadata });
-  }
-  const { text } = await readTableMetadata(location);
-  return { status: 200, text: `{"metadata-location":${JSON.stringify(location)},"metadata":${text}}` };
+  const text = readsFiles(exchange, catalog)
+    ? (await readTableMetadata(location)).text
+    : JSON.stringify({ 'format-version': 2, location: location.replace(/\/metadata\/[^/]*$/, '') });
+  return {
+    status: 200,
+    text: `{"metadata-location":${JSON.stringify(location)},"metadata":${text}}`,
+    headers: { etag: etagOf(location) },
+  };
 }
 
 /** HEAD .../tables/{table}. Reads the metadata file, unlike a conditional GET. */
@@ -118,7 +129,7 @@ export function reportMetrics(exchange: Exchange): Reply {
   return NO_CONTENT;
 }
 
-/** POST .../tables/{table}: only an EXTERNAL catalog's refusal is emulated, see `writesInternal`. */
+/** POST .../tables/{table}: only an EXTERNAL catalog's refusal is emulated. */
 export function updateTable(exchange: Exchange): Reply {
   const [catalog] = authorizedTable(exchange, 'UPDATE_TABLE');
   return refuseWrite(catalog, 'update table');
@@ -148,13 +159,5 @@ export const commitTransaction = (exchange: Exchange): Reply =>
 /** What a client may not do in a mirror. Writing to INTERNAL catalogs isn't emulated: nothing here needs it. */
 export function refuseWrite(catalog: Catalog, what: string): Reply {
   if (catalog.type === 'EXTERNAL') throw badRequest(`Cannot ${what} on static-facade external catalogs.`);
-  return notEmulated(`${what} in an INTERNAL catalog`);
+  return notEmulated(`writing to INTERNAL catalogs (${what})`);
 }
-
-export const notEmulated = (what: string): Reply => ({
-  status: 501,
-  body: {
-    error: { message: `The emulated Polaris does not ${what}`, type: 'NotImplementedException', code: 501 },
-  },
-  headers: { 'content-type': 'application/json' },
-});
