@@ -15,6 +15,16 @@ type CommandEntry = {
 
 const COMMANDS: readonly CommandEntry[] = [
   {
+    name: 'run',
+    summary: 'reconcile, then watch the source and push until stopped',
+    load: async () => (await import('./run.ts')).runCommand,
+  },
+  {
+    name: 'check',
+    summary: 'tell what source and targets lack, each with its fix',
+    load: async () => (await import('./check.ts')).checkCommand,
+  },
+  {
     name: 'config',
     summary: 'print the effective configuration or the schema of configurations',
     load: async () => (await import('./config.ts')).configCommand,

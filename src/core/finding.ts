@@ -5,4 +5,6 @@ export type Finding = {
   readonly subject: string;
   readonly detail: string;
   readonly fix?: string | undefined;
+  /** The error of the catalogue that this would be if it weren't a finding: decides the exit code of `check`. */
+  readonly code?: string | undefined;
 };

@@ -86,7 +86,7 @@ export const importsOf = (text: string): readonly string[] =>
     ),
   ].map(([, from, direct]) => from ?? direct ?? '');
 
-function ruleFor(path: string) {
+function ruleFor(path: string): { readonly may: readonly string[]; readonly packages?: false } | undefined {
   if (!path.endsWith('.ts')) return undefined;
   if (path === 'connectors/index.ts') return { may: ['connectors/', ...OF_CONNECTORS] };
   const [, connector] = /^(connectors\/[^/]+\/)/.exec(path) ?? [];

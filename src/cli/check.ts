@@ -1,0 +1,109 @@
+import { Command } from 'commander';
+import type { Finding } from '../core/finding.ts';
+import { ERRORS } from '../errors/errors.ts';
+import type { CommandContext, ExitCode } from './context.ts';
+import { asPushError } from './error-report.ts';
+import type { Frame } from './frame.ts';
+import { wrap, type Out } from './terminal.ts';
+
+/** `check`: the preflight of source and targets. */
+export const checkCommand = (frame: Frame): Command =>
+  frame.configured(
+    new Command('check')
+      .description(
+        'Look at everything that the agent needs of the source and of each target, and tell what is missing, with its fix. Changes nothing.',
+      )
+      .addHelpText(
+        'after',
+        `
+Examples:
+  $ polaris-push check --config agent.yaml
+  $ polaris-push check --config agent.yaml --json | jq 'select(.level == "error")'
+
+Exits with 3 when something is wrong, with 4 when the source or a target can't
+be reached or refuses the agent. Warnings alone exit with 0.
+`,
+      ),
+    check,
+  );
+
+async function check(context: CommandContext): Promise<ExitCode> {
+  const { out, signal } = context;
+  const findings: Finding[] = [];
+  for await (const group of checks(context)) {
+    out.line(out.paint.bold(group.title));
+    try {
+      for await (const finding of group.findings) {
+        findings.push(finding);
+        showFinding(finding, out);
+        out.event('finding', { of: group.name, ...finding });
+      }
+    } catch (error) {
+      if (signal.aborted) throw error;
+      // A check reports instead of throwing; what it throws all the same hides nothing of the others.
+      const { code, message, fix } = asPushError(error);
+      const finding: Finding = { level: 'error', subject: 'check', detail: message, fix, code };
+      findings.push(finding);
+      showFinding(finding, out);
+      out.event('finding', { of: group.name, ...finding });
+    }
+    out.line();
+  }
+  signal.throwIfAborted();
+  return conclude(findings, out);
+}
+
+type Group = { readonly name: string; readonly title: string; readonly findings: AsyncIterable<Finding> };
+
+/** The source first, then every target. */
+async function* checks({ config, loaded, clock, random, log, signal }: CommandContext): AsyncIterable<Group> {
+  const { openTargets } = await import('../app.ts');
+  const { kind } = config.source;
+  const definition = loaded.connector;
+  yield {
+    name: 'source',
+    title: `source (${kind})`,
+    findings: definition.check(config.source, { clock, log }, signal),
+  };
+  await using opened = new AsyncDisposableStack();
+  const targets = await openTargets({ config, definition, clock, random, log });
+  for (const target of targets) opened.use(target);
+  for (const target of targets)
+    yield { name: target.name, title: `target ${target.name}`, findings: target.check(signal) };
+}
+
+const SIGNS = { ok: '✓', warning: '!', error: '✗' } as const;
+
+function showFinding({ level, subject, detail, fix }: Finding, out: Out): void {
+  const { paint, width } = out;
+  const colour = { ok: paint.green, warning: paint.yellow, error: paint.red }[level];
+  // Aligned by what is seen: the sign's escape codes have no width.
+  out.line(`  ${colour(SIGNS[level])} ${wrap(`${subject}: ${detail}`, width - 4, '    ')}`);
+  // Verbatim, as it is there to be copied.
+  if (fix !== undefined) out.line(indented(`fix: ${fix}`, '      '));
+}
+
+const indented = (text: string, by: string) =>
+  text
+    .split('\n')
+    .map((one) => by + one)
+    .join('\n');
+
+function conclude(findings: readonly Finding[], out: Out): ExitCode {
+  const count = (level: Finding['level']) => findings.filter((finding) => finding.level === level).length;
+  const [ok, warnings, errors] = [count('ok'), count('warning'), count('error')];
+  out.line(`${ok} ok, ${plural(warnings, 'warning')}, ${plural(errors, 'error')}`);
+  out.event('checked', { ok, warnings, errors });
+  if (errors === 0) return 0;
+  return findings.some(isAccess) ? 4 : 3;
+}
+
+const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
+
+/** Whether a system could not be reached, or refused us. */
+const isAccess = ({ level, code }: Finding): boolean =>
+  level === 'error' && code !== undefined && ACCESS_CODES.has(code);
+
+const ACCESS_CODES: ReadonlySet<string> = new Set(
+  Object.entries(ERRORS).flatMap(([code, { exitCode }]) => (exitCode === 4 ? [code] : [])),
+);
