@@ -31,7 +31,7 @@ function openHive(config: HiveConfig, deps: ConnectorDeps): Connector {
       const connection = { doing: 'preparing the stream', timeoutMs: config.queryTimeoutMs, signal };
       const { ownPid, slotStuck } = memory;
       memory.prepared = await withConnection(config, connection, (client) =>
-        prepareStream(client, config, { database, ownPid, slotStuck, log: deps.log }),
+        prepareStream(client, config, { database, ownPid, slotStuck, signal, ...deps }),
       );
       const { confirmedFlush } = memory.prepared;
       memory.confirmed = ownPid === undefined ? confirmedFlush : maxLsn(memory.confirmed, confirmedFlush);

@@ -1,4 +1,5 @@
 import { PushError } from '../../src/errors/errors.ts';
+import type { Clock } from '../../src/runtime/clock.ts';
 import type { Log } from '../../src/runtime/log.ts';
 import type { HiveConfig } from './config.ts';
 import { codeOf } from './failure.ts';
@@ -13,8 +14,7 @@ import {
   dropSlot,
   invalidatedSlotProblem,
   missingSlotProblem,
-  readSlot,
-  slotInUse,
+  readFreeSlot,
   slotProblems,
 } from './slot.ts';
 
@@ -28,6 +28,8 @@ export type PrepareOptions = {
   /** Decoding failed for want of the publication: the slot is older than it and never gets past that point. */
   readonly slotStuck: boolean;
   readonly log: Log;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
 };
 
 /**
@@ -80,14 +82,12 @@ async function preparePublication(
 
 async function prepareSlot(client: Queryable, config: HiveConfig, options: PrepareOptions): Promise<Lsn> {
   const { slot: name } = config;
-  const slot = await readSlot(client, name);
+  const slot = await readFreeSlot(client, name, options);
   if (slot === undefined) {
     if (!config.create) refuse([missingSlotProblem(name)]);
     return makeSlot(client, name, options.log, 'slot-created');
   }
   refuse(slotProblems(slot, name, options.database));
-  if (slot.activePid !== undefined && slot.activePid !== options.ownPid)
-    throw await slotInUse(client, name, slot.activePid);
   const reason =
     slot.invalidated ??
     (slot.confirmedFlush === undefined ? 'it has no position' : undefined) ??

@@ -1,11 +1,15 @@
 import pg from 'pg';
 import { PushError } from '../../src/errors/errors.ts';
+import type { Clock } from '../../src/runtime/clock.ts';
 import { codeOf } from './failure.ts';
 import { parseLsn, type Lsn } from './lsn.ts';
 import type { Queryable } from './postgres.ts';
 import type { Problem } from './problem.ts';
 
 const PLUGIN = 'pgoutput';
+
+const RELEASE_PAUSE_MS = 50;
+const RELEASE_ATTEMPTS = 40;
 
 export type Slot = {
   readonly plugin: string | undefined;
@@ -133,6 +137,28 @@ async function writers(client: Queryable): Promise<string> {
   );
   if (rows.length === 0) return 'transactions that have ended meanwhile, or are prepared (pg_prepared_xacts)';
   return `the transactions of ${rows.map(({ pid, application }) => `process ${pid}${application ? ` (${application})` : ''}`).join(', ')}`;
+}
+
+/**
+ * Reads the slot once nobody but `ownPid` streams from it. PostgreSQL notices a moment after a connection was closed that
+ * its slot is free, so a new start right after an old one asks again for a while. Throws `HIVE_SLOT_IN_USE`.
+ */
+export async function readFreeSlot(
+  client: Queryable,
+  name: string,
+  {
+    ownPid,
+    clock,
+    signal,
+  }: { readonly ownPid?: number | undefined; readonly clock: Clock; readonly signal: AbortSignal },
+): Promise<Slot | undefined> {
+  for (let attempt = 0; ; attempt++) {
+    const slot = await readSlot(client, name);
+    if (slot?.activePid === undefined || slot.activePid === ownPid) return slot;
+    if (attempt >= RELEASE_ATTEMPTS) throw await slotInUse(client, name, slot.activePid);
+    await clock.sleep(RELEASE_PAUSE_MS, signal);
+    signal.throwIfAborted();
+  }
 }
 
 export async function dropSlot(client: Queryable, name: string): Promise<void> {

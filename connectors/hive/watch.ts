@@ -15,7 +15,7 @@ import { refuse } from './problem.ts';
 import { publicationProblems, readPublication } from './publication.ts';
 import type { Resolver } from './resolve.ts';
 import { readIncarnation, readServer, serverProblems } from './server.ts';
-import { invalidatedSlotProblem, missingSlotProblem, readSlot, slotInUse, slotProblems } from './slot.ts';
+import { invalidatedSlotProblem, missingSlotProblem, readFreeSlot, slotProblems } from './slot.ts';
 import { openStream, type Stream } from './stream.ts';
 import { Unseen } from './visibility.ts';
 
@@ -118,14 +118,13 @@ class WatchSession {
 
   /** Is the stream that is about to start the continuation of what we know? Returns where to start it. */
   async #inspect(client: Parameters<typeof readServer>[0], after: Position | undefined): Promise<Lsn> {
-    const { config, database, memory } = this.#context;
+    const { config, database, deps, memory } = this.#context;
     const server = await readServer(client);
     refuse(serverProblems(server));
     const incarnation = await readIncarnation(client);
-    const slot = await readSlot(client, config.slot);
+    const slot = await readFreeSlot(client, config.slot, { clock: deps.clock, signal: this.#signal });
     if (slot === undefined) refuse([missingSlotProblem(config.slot)]);
     if (slot !== undefined) refuse(slotProblems(slot, config.slot, database));
-    if (slot?.activePid !== undefined) throw await slotInUse(client, config.slot, slot.activePid);
     if (slot?.invalidated !== undefined) refuse([invalidatedSlotProblem(config.slot, slot.invalidated)]);
     const confirmed = slot?.confirmedFlush ?? 0n;
     const { prepared } = memory;

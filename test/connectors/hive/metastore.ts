@@ -133,13 +133,13 @@ export class Watching implements AsyncDisposable {
     return result.value;
   }
 
-  /** The texts of the changes up to and with `last`, acknowledged as they come. */
-  async until(last: string): Promise<string[]> {
+  /** The texts of the changes up to and with `last`, acknowledged as they come unless told otherwise. */
+  async until(last: string, acknowledged: 'acknowledged' | 'unacknowledged' = 'acknowledged'): Promise<string[]> {
     const texts: string[] = [];
     while (!texts.includes(last)) {
       const delivery = await this.next();
       texts.push(...delivery.changes.map(textOf));
-      await delivery.ack();
+      if (acknowledged === 'acknowledged') await delivery.ack();
     }
     return texts;
   }
