@@ -5,6 +5,7 @@ import type { CommandContext, ExitCode } from './context.ts';
 import { asPushError } from './error-report.ts';
 import type { Frame } from './frame.ts';
 import { wrap, type Out } from './terminal.ts';
+import { count } from './wording.ts';
 
 /** `check`: the preflight of source and targets. */
 export const checkCommand = (frame: Frame): Command =>
@@ -90,15 +91,13 @@ const indented = (text: string, by: string) =>
     .join('\n');
 
 function conclude(findings: readonly Finding[], out: Out): ExitCode {
-  const count = (level: Finding['level']) => findings.filter((finding) => finding.level === level).length;
-  const [ok, warnings, errors] = [count('ok'), count('warning'), count('error')];
-  out.line(`${ok} ok, ${plural(warnings, 'warning')}, ${plural(errors, 'error')}`);
+  const at = (level: Finding['level']) => findings.filter((finding) => finding.level === level).length;
+  const [ok, warnings, errors] = [at('ok'), at('warning'), at('error')];
+  out.line(`${ok} ok, ${count(warnings, 'warning')}, ${count(errors, 'error')}`);
   out.event('checked', { ok, warnings, errors });
   if (errors === 0) return 0;
   return findings.some(isAccess) ? 4 : 3;
 }
-
-const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
 /** Whether a system could not be reached, or refused us. */
 const isAccess = ({ level, code }: Finding): boolean =>

@@ -25,6 +25,31 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./check.ts')).checkCommand,
   },
   {
+    name: 'validate',
+    summary: 'ask Polaris about every table, without changing anything',
+    load: async () => (await import('./validate.ts')).validateCommand,
+  },
+  {
+    name: 'backfill',
+    summary: 'push every table once; resumable',
+    load: async () => (await import('./backfill.ts')).backfillCommand,
+  },
+  {
+    name: 'status',
+    summary: 'tell what is pending, parked or skipped, and why',
+    load: async () => (await import('./status.ts')).statusCommand,
+  },
+  {
+    name: 'retry',
+    summary: 'put parked tables back to work',
+    load: async () => (await import('./retry.ts')).retryCommand,
+  },
+  {
+    name: 'drops',
+    summary: 'list and release DROPs that are held for a human',
+    load: async () => (await import('./drops.ts')).dropsCommand,
+  },
+  {
     name: 'config',
     summary: 'print the effective configuration or the schema of configurations',
     load: async () => (await import('./config.ts')).configCommand,

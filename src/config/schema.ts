@@ -94,7 +94,7 @@ export const configSchema = <Source>(source: z.ZodType<Source>) =>
     source: source.describe('Where the tables come from; `kind` says which connector.'),
     tables: scopeConfig.describe('Which tables are mirrored, and under which names.').prefault({}),
     targets: targetsConfig.describe('The EXTERNAL catalogs of Polaris that are kept equal to the source.'),
-    ledger: ledgerConfig.describe("The agent's memory."),
+    ledger: ledgerConfig.describe("The agent's memory.").prefault({}),
     reconcile: reconcileConfig.describe('Comparison of the whole source with what was delivered.').prefault({}),
     prechecks: z
       .enum(['new', 'always', 'never'])

@@ -90,7 +90,7 @@ test.for([1, 1023, 1024, 64 * 1024 ** 2, 1024 ** 3])('%i bytes are written as a 
 
 test('the JSON Schema describes every key, with defaults as they are written, and a file beside every secret', async () => {
   const schema = await configJsonSchema(connectors);
-  expect(schema.required).toEqual(['source', 'targets', 'ledger']);
+  expect(schema.required).toEqual(['source', 'targets']);
   expect(schema).toHaveProperty('properties.reconcile.properties.every.default', '15m');
   expect(schema).toHaveProperty('properties.source.properties.timeout.default', '90s');
   expect(schema).toHaveProperty('properties.source.properties.password.writeOnly', true);

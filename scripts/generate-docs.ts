@@ -1,0 +1,48 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { cliPage } from './docs/cli-page.ts';
+import { configurationPage } from './docs/configuration-page.ts';
+import { errorsPage } from './docs/errors-page.ts';
+import { connectors } from '../connectors/index.ts';
+import { configJsonSchema } from '../src/config/json-schema.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+/** Every generated page: its path from the root, and its text as it should be. */
+export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
+  return new Map([
+    ['docs/reference/configuration.md', await configurationPage(connectors)],
+    ['docs/reference/config.schema.json', `${JSON.stringify(await configJsonSchema(connectors), null, 2)}\n`],
+    ['docs/reference/errors.md', errorsPage()],
+    ['docs/reference/cli.md', await cliPage()],
+  ]);
+}
+
+/** The paths of those pages that are missing or not as they should be. */
+export const stalePages = (pages: ReadonlyMap<string, string>, root: string = ROOT): readonly string[] =>
+  [...pages].flatMap(([path, text]) => (read(join(root, path)) === text ? [] : [path]));
+
+function read(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+if (import.meta.main) {
+  const pages = await generatedPages();
+  const stale = stalePages(pages);
+  if (process.argv.includes('--check')) {
+    for (const path of stale) console.error(`${path} is not current; run: npm run docs`);
+    process.exitCode = stale.length === 0 ? 0 : 1;
+  } else {
+    for (const path of stale) {
+      const file = join(ROOT, path);
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, pages.get(path) ?? '');
+      console.log(path);
+    }
+  }
+}
