@@ -63,15 +63,12 @@ export class Agent implements AsyncDisposable {
     });
   }
 
-  /** `polaris-push check`; resolves with its exit code. */
-  async check(): Promise<{ readonly exitCode: number | string | null; readonly output: string }> {
-    let output = '';
-    await using child = this.#spawn('check', (line) => {
-      output += `${line}\n`;
-    });
-    await child.ended();
-    const { ended } = await child.stop();
-    return { exitCode: ended, output };
+  /** Runs `polaris-push check`; throws with its findings if it has anything to object to. */
+  async check(): Promise<void> {
+    const findings: string[] = [];
+    await using child = this.#spawn('check', (line) => findings.push(line));
+    const ended = await child.ended();
+    if (ended !== 0) throw new Error(`check ended with ${String(ended)}:\n${findings.join('\n')}\n${child.tail()}`);
   }
 
   #spawn(command: 'run' | 'check', onLine: (line: string) => void): Child {
@@ -89,9 +86,9 @@ export class Agent implements AsyncDisposable {
 
   /** Throws if the agent doesn't leave cleanly: code 0 after SIGTERM. */
   async stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    const result = await this.#child?.stop(signal);
-    if (signal === 'SIGTERM' && result?.ended !== 0) {
-      throw new Error(`After SIGTERM the agent ended with ${String(result?.ended)}.\n${this.tail()}`);
+    const ended = await this.#child?.stop(signal);
+    if (signal === 'SIGTERM' && ended !== 0) {
+      throw new Error(`After SIGTERM the agent ended with ${String(ended)}.\n${this.tail()}`);
     }
   }
 

@@ -13,6 +13,9 @@ export type ChildOptions = {
   readonly onLine?: ((line: string) => void) | undefined;
 };
 
+/** An exit code, or the signal that ended the process. */
+export type Ended = number | NodeJS.Signals | null;
+
 /** A program under test: its output is kept in a file, and it never outlives this process. */
 export class Child implements AsyncDisposable {
   readonly name: string;
@@ -50,20 +53,17 @@ export class Child implements AsyncDisposable {
     this.#process.stdin?.write(`${line}\n`);
   }
 
-  /** Sends the signal and resolves with the exit code (or the signal's name) and the time it took, ms. */
-  async stop(
-    signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM',
-  ): Promise<{ ended: number | NodeJS.Signals | null; ms: number }> {
-    const before = performance.now();
+  /** Sends the signal, unless the process has ended, and resolves when it has. */
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<Ended> {
     if (this.alive) this.#process.kill(signal);
-    await this.#gone;
-    process.off('exit', this.#killOnExit);
-    return { ended: this.#process.exitCode ?? this.#process.signalCode, ms: performance.now() - before };
+    return this.ended();
   }
 
   /** Resolves once the process has ended and all its output is in the file. */
-  async ended(): Promise<void> {
+  async ended(): Promise<Ended> {
     await this.#gone;
+    process.off('exit', this.#killOnExit);
+    return this.#process.exitCode ?? this.#process.signalCode;
   }
 
   /** The end of its log, for a failure's message. */
