@@ -1,8 +1,12 @@
 import type { Config } from './config/schema.ts';
 import type { Connector, ConnectorDefinition } from './connector/connector.ts';
 import { scoped } from './connector/scope.ts';
+import { everything, type Scope } from './connector/scope-config.ts';
 import { DropBudget } from './core/budget.ts';
 import { DEFAULT_POLICY, type Policy } from './core/policy.ts';
+import type { RequestOutbox } from './ledger/inbox.ts';
+import { openLedgerReader, type LedgerReader } from './ledger/reader.ts';
+import { openRequests } from './ledger/requests.ts';
 import { openLedger } from './ledger/sqlite.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import { Driver } from './pipeline/driver.ts';
@@ -25,15 +29,23 @@ export type AppDeps = {
 /** How many requests a target gets at first; it learns from there. */
 const INITIAL_CONCURRENCY = 8;
 
-/** The source of a configuration, in Polaris's names. */
-export async function openSource({ config, definition, clock, log }: AppDeps): Promise<Connector> {
+/** The source of a configuration, in Polaris's names. `selection` narrows it further, by the source's names. */
+export async function openSource(deps: AppDeps, selection: Scope = everything): Promise<Connector> {
+  const { config, definition, clock, log } = deps;
   const connector = await definition.open(config.source, { clock, log });
-  return scoped(connector, config.tables, { clock });
+  const selected = selection === everything ? connector : scoped(connector, selection, { clock });
+  return scoped(selected, config.tables, { clock });
 }
 
 /** The targets of a configuration. */
 export const openTargets = ({ config, clock, log }: AppDeps): Promise<Target[]> =>
   Promise.all(config.targets.map((target) => openPolaris(target, { clock, log })));
+
+/** The ledger as another process sees it, while the agent runs or not. Throws `PushError`. */
+export const openReader = ({ ledger }: Config): LedgerReader => openLedgerReader(ledger.path);
+
+/** Where another process asks something of the agent. Throws `PushError`. */
+export const openOutbox = ({ ledger }: Config, clock: Clock): RequestOutbox => openRequests(ledger.path, { clock });
 
 /** All the parts of an agent, put together from its configuration. The only place that knows concrete classes. */
 export class App implements AsyncDisposable {
@@ -50,10 +62,10 @@ export class App implements AsyncDisposable {
   }
 
   /** Takes the ledger for this process. Throws `PushError`; asks neither source nor Polaris anything yet. */
-  static async open(deps: AppDeps): Promise<App> {
+  static async open(deps: AppDeps, selection: Scope = everything): Promise<App> {
     await using opened = new AsyncDisposableStack();
     const ledger = opened.use(await openLedger(deps.config.ledger, deps));
-    const connector = opened.use(await openSource(deps));
+    const connector = opened.use(await openSource(deps, selection));
     const targets = await openTargets(deps);
     opened.move();
     return new App(deps, { connector, targets, ledger });

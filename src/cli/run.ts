@@ -1,12 +1,12 @@
 import { Command } from 'commander';
 import { App } from '../app.ts';
-import { PushError } from '../errors/errors.ts';
 import { runPipeline } from '../pipeline/pipeline.ts';
 import type { Emit } from '../pipeline/events.ts';
 import type { Target } from '../polaris/target.ts';
 import type { CommandContext, ExitCode } from './context.ts';
 import type { Frame } from './frame.ts';
 import { runReport } from './run-report.ts';
+import { assertReady } from './target-ready.ts';
 
 type RunOptions = { readonly once?: boolean | undefined };
 
@@ -59,9 +59,5 @@ async function run(context: CommandContext, options: RunOptions): Promise<ExitCo
 async function firstStart({ connector, ledger, targets }: App, signal: AbortSignal): Promise<void> {
   const isNew = (target: Target) => ledger.totals(target.name).entries === 0;
   if (targets.every(isNew)) await connector.prepare(signal);
-  for (const target of targets.filter(isNew)) {
-    for await (const { level, subject, detail, fix } of target.check(signal)) {
-      if (level === 'error') throw new PushError('TARGET_NOT_READY', `${target.name}: ${subject}: ${detail}`, { fix });
-    }
-  }
+  for (const target of targets.filter(isNew)) await assertReady(target, signal);
 }

@@ -1,59 +1,74 @@
 export type ThrottleOptions = { readonly min: number; readonly max: number; readonly initial: number };
 
-/** How one request went: `ok` with its latency, or `overload` (429, timeout, no answer). */
-export type Sample = { readonly kind: 'ok'; readonly latencyMs: number } | { readonly kind: 'overload' };
+/** How one request went: `ok` with its latency and how many were under way with it, or `overload` (429, timeout, no answer). */
+export type Sample =
+  | { readonly kind: 'ok'; readonly latencyMs: number; readonly inFlight: number }
+  | { readonly kind: 'overload' };
 
-/** How many requests may queue at the server, as far as latency shows: fewer and the limit grows, more and it shrinks. */
-const QUEUE_LOW = 3;
-const QUEUE_HIGH = 6;
-/** The share by which the remembered best latency ages per window, so that a server that became slower is learnt. */
-const AGEING = 0.02;
+/** How much more throughput counts than latency. With 1 (Kleinrock's power) a third of a real server's throughput was left unused. */
+const THROUGHPUT_WEIGHT = 3;
+/** Requests per look, at least; and per unit of the limit, so that every request of a look was sent under the same limit. */
+const WINDOW_MIN = 16;
+const WINDOW_PER_LIMIT = 2;
 
 /**
- * Adaptive concurrency after TCP Vegas: with `best` the latency of an idle server and `now` the present one,
- * `limit × (1 − best / now)` requests are waiting in a queue. The limit grows while that queue is short and shrinks when
- * it is long; it is halved, at most once per window, when requests are lost or refused. Deterministic.
+ * Adaptive concurrency by hill climbing. By Little's law the throughput at a limit is `limit / latency`; the throttle
+ * looks for the limit with the greatest `throughput³ / latency`: it steps by an eighth, goes on while that grows and
+ * turns round when it shrinks. So it stays where more concurrency would only queue, without remembering how fast the
+ * server once was. The limit is halved, at most once per window, when requests are lost or refused. Deterministic.
  */
 export class Throttle {
   readonly #options: ThrottleOptions;
   #limit: number;
-  #bestMs = Number.POSITIVE_INFINITY;
+  #direction: 1 | -1 = 1;
+  #lastUtility: number | undefined;
   #sumMs = 0;
   #count = 0;
   #sinceHalved = 0;
+  /** The limit that the last halving found: so many requests were under way then. */
+  #halvedAt = 0;
 
   constructor(options: ThrottleOptions) {
     this.#options = options;
     this.#limit = Math.min(options.max, Math.max(options.min, options.initial));
   }
 
-  /** Requests that may be under way together; a whole number from `min` to `max`. */
+  /** Requests that may be under way together, from `min` to `max`. */
   get limit(): number {
-    return Math.floor(this.#limit);
+    return this.#limit;
   }
 
   record(sample: Sample): void {
     this.#sinceHalved++;
-    if (sample.kind === 'overload') {
-      // All requests of one window suffer from the same overload: one halving answers them all.
-      if (this.#sinceHalved < this.limit) return;
-      this.#limit = Math.max(this.#options.min, this.#limit / 2);
-      this.#sinceHalved = 0;
-      this.#restart();
-      return;
-    }
+    if (sample.kind === 'overload') return this.#halve();
+    // With less work than the limit admits, latency says nothing about the limit.
+    if (sample.inFlight < this.#limit * 0.75) return;
     this.#sumMs += sample.latencyMs;
     this.#count++;
-    if (this.#count < Math.max(8, this.limit)) return;
-    const nowMs = this.#sumMs / this.#count;
-    this.#bestMs = Math.min(this.#bestMs * (1 + AGEING), nowMs);
-    const queue = this.#limit * (1 - this.#bestMs / nowMs);
-    if (queue < QUEUE_LOW) this.#limit = Math.min(this.#options.max, this.#limit + 1);
-    else if (queue > QUEUE_HIGH) this.#limit = Math.max(this.#options.min, this.#limit - 1);
-    this.#restart();
+    if (this.#count >= Math.max(WINDOW_MIN, WINDOW_PER_LIMIT * this.#limit)) this.#climb(this.#sumMs / this.#count);
   }
 
-  #restart(): void {
+  #climb(latencyMs: number): void {
+    const utility = (this.#limit / latencyMs) ** THROUGHPUT_WEIGHT / latencyMs;
+    if (this.#lastUtility !== undefined && utility < this.#lastUtility)
+      this.#direction = this.#direction === 1 ? -1 : 1;
+    this.#lastUtility = utility;
+    const step = Math.max(1, Math.floor(this.#limit / 8));
+    this.#set(this.#limit + this.#direction * step);
+  }
+
+  /** All requests of one window suffer from the same overload, so one halving answers them all. */
+  #halve(): void {
+    if (this.#sinceHalved < this.#halvedAt) return;
+    this.#sinceHalved = 0;
+    this.#halvedAt = this.#limit;
+    this.#lastUtility = undefined;
+    this.#direction = 1;
+    this.#set(Math.floor(this.#limit / 2));
+  }
+
+  #set(limit: number): void {
+    this.#limit = Math.min(this.#options.max, Math.max(this.#options.min, limit));
     this.#sumMs = 0;
     this.#count = 0;
   }

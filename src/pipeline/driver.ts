@@ -55,6 +55,13 @@ type Slot = {
   coveredAt: number | undefined;
 };
 
+type Answer = {
+  readonly notification: Notification;
+  readonly outcome: Outcome;
+  readonly tookMs: number;
+  readonly inFlight: number;
+};
+
 /** Runs the lanes of one target: performs the effects that the core asks for, and feeds it what came of them. */
 export class Driver {
   readonly #parts: DriverParts;
@@ -349,12 +356,14 @@ export class Driver {
     const { clock, target, emit } = this.#parts;
     let outcome: Outcome;
     let sentMs = 0;
+    let inFlight = 0;
     try {
       await slot.durable;
       await this.#gate.enter();
       try {
         if (this.#kill.signal.aborted) return;
         sentMs = clock.monotonicMs();
+        inFlight = this.#gate.inside;
         outcome = await target.notify(notification, this.#kill.signal);
       } finally {
         this.#gate.leave();
@@ -365,7 +374,7 @@ export class Driver {
       return;
     }
     const tookMs = clock.monotonicMs() - sentMs;
-    this.#learn(slot, { notification, outcome, tookMs });
+    this.#learn(slot, { notification, outcome, tookMs, inFlight });
     const admitted = outcome.kind === 'admitted' && notification.type !== 'VALIDATE';
     const commitToVisibleMs =
       admitted && slot.coveredAt !== undefined ? Math.max(0, clock.now() - slot.coveredAt) : undefined;
@@ -387,15 +396,12 @@ export class Driver {
   }
 
   /** What an answer says of the target: how many requests it bears, and whether it works at all. */
-  #learn(
-    slot: Slot,
-    { notification, outcome, tookMs }: { notification: Notification; outcome: Outcome; tookMs: number },
-  ): void {
+  #learn(slot: Slot, { notification, outcome, tookMs, inFlight }: Answer): void {
     const { clock, random, emit } = this.#parts;
     const overload = outcome.kind === 'unavailable' || outcome.kind === 'unknown';
     if (overload) this.#throttle.record({ kind: 'overload' });
     else if (notification.type === 'CREATE' || notification.type === 'UPDATE') {
-      this.#throttle.record({ kind: 'ok', latencyMs: tookMs });
+      this.#throttle.record({ kind: 'ok', latencyMs: tookMs, inFlight });
     }
     if (!concernsTarget(outcome)) {
       this.#failing.clear();
