@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { PushError } from '../errors/errors.ts';
 import type { LogFormat, LogLevel } from '../observe/log.ts';
 import { Secrets } from '../runtime/secrets.ts';
 import { INTERRUPTED, listenForShutdown, type Shutdown } from '../runtime/shutdown.ts';
@@ -19,7 +20,7 @@ export type CommandBody<Context, Options> = (
   args: readonly string[],
 ) => Promise<ExitCode>;
 
-type WithConfig = { readonly config: string };
+type WithConfig = { readonly config?: string | undefined };
 
 /** Gives each command its context, and takes its exit code. */
 export class Frame {
@@ -40,10 +41,13 @@ export class Frame {
 
   /** Makes `body` the action of a command with `--config FILE`. The configuration is valid when `body` is called. */
   configured<Options extends object>(command: Command, body: CommandBody<CommandContext, Options>): Command {
-    command.requiredOption('-c, --config <file>', 'configuration file (YAML)');
-    return this.#action(command, async (shutdown, options, args) =>
-      body(await this.#configuredContext(shutdown, options as GlobalOptions & WithConfig), options as Options, args),
-    );
+    // Not a mandatory option of commander: that would hide a misspelt one behind "not specified".
+    command.option('-c, --config <file>', 'configuration file (YAML); required');
+    return this.#action(command, async (shutdown, options: GlobalOptions & WithConfig, args) => {
+      const { config } = options;
+      if (config === undefined) throw new PushError('USAGE', 'It needs --config FILE.', { fix: withConfig(command) });
+      return body(await this.#configuredContext(shutdown, { ...options, config }), options as Options, args);
+    });
   }
 
   #action(
@@ -67,7 +71,10 @@ export class Frame {
     });
   }
 
-  async #configuredContext(shutdown: Shutdown, options: GlobalOptions & WithConfig): Promise<CommandContext> {
+  async #configuredContext(
+    shutdown: Shutdown,
+    options: GlobalOptions & { readonly config: string },
+  ): Promise<CommandContext> {
     const { loadConfig } = await import('../config/load.ts');
     const { connectors } = await import('../../connectors/index.ts');
     const loaded = await loadConfig(options.config, { env: this.io.env, connectors, secrets: this.secrets });
@@ -98,6 +105,13 @@ export class Frame {
     const isTty = stdout.isTTY === true && !json;
     return { io, out, log, clock, random, secrets, signal: shutdown.stop, deadline: shutdown.deadline, isTty };
   }
+}
+
+/** How the command is written, e.g. `polaris-push config print --config FILE`. */
+function withConfig(command: Command): string {
+  const names: string[] = [];
+  for (let one: Command | null = command; one !== null; one = one.parent) names.unshift(one.name());
+  return `${names.join(' ')} --config FILE`;
 }
 
 /** What awaits throw when one of our signals aborts: the signal's reason itself, or an AbortError. */

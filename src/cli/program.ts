@@ -54,6 +54,11 @@ const COMMANDS: readonly CommandEntry[] = [
     summary: 'print the effective configuration or the schema of configurations',
     load: async () => (await import('./config.ts')).configCommand,
   },
+  {
+    name: 'emulate',
+    summary: 'serve an in-memory Polaris for development',
+    load: async () => (await import('./emulate.ts')).emulateCommand,
+  },
 ];
 
 const DESCRIPTION = `Keeps Apache Polaris EXTERNAL catalogs equal to a source catalog by pushing notifications.`;
