@@ -1,8 +1,21 @@
-// After tsc: makes the command of the package executable. Plain JavaScript, as it runs where npm runs.
-/* oxlint-disable typescript/no-unsafe-call, typescript/no-unsafe-member-access -- the compiler doesn't look at plain JavaScript */
-import { chmodSync, readFileSync } from 'node:fs';
+/* oxlint-disable typescript/no-unsafe-call, typescript/no-unsafe-member-access, typescript/no-unsafe-argument, typescript/no-unsafe-assignment -- the compiler doesn't look at plain JavaScript */
+// After tsc: removes what earlier builds left of files that are gone, and makes the command of the package executable.
+// Plain JavaScript, as it runs where npm runs.
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-const main = new URL('../dist/src/main.js', import.meta.url);
+const root = fileURLToPath(new URL('..', import.meta.url));
+const dist = join(root, 'dist');
+
+for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
+  if (!entry.isFile()) continue;
+  const built = join(entry.parentPath, entry.name);
+  const source = join(root, built.slice(dist.length).replace(/(\.d)?\.[jt]s$/, '.ts'));
+  if (!existsSync(source)) rmSync(built);
+}
+
+const main = join(dist, 'src', 'main.js');
 if (!readFileSync(main, 'utf8').startsWith('#!/usr/bin/env node\n')) {
   process.stderr.write('dist/src/main.js has lost its first line, #!/usr/bin/env node.\n');
   process.exit(1);
