@@ -31,9 +31,11 @@ function errorOf(body: string): ErrorBody {
 
 function describe(status: number, headers: Answer['headers'], body: string, type: string | undefined): string {
   if (type !== undefined) return `HTTP ${status} ${type} without a message`;
-  // The query of a redirection to a login page may hold secrets.
-  const location = headers['location']?.replace(/[?#].*$/s, '');
-  if (status >= 300 && status < 400 && location !== undefined) return `HTTP ${status}, a redirection to ${location}`;
+  const { location } = headers;
+  if (status >= 300 && status < 400 && location !== undefined) {
+    // Path and query of a redirection to a login page may repeat the request, in any encoding.
+    return `HTTP ${status}, a redirection to ${URL.parse(location)?.origin ?? 'another path'}`;
+  }
   if (body.trim() === '') return `HTTP ${status} without a body`;
   const title = /<title[^>]*>([^<]+)<\/title>/i.exec(body)?.[1];
   if (title !== undefined) return `HTTP ${status} with a web page titled "${title.trim()}", not from Polaris`;

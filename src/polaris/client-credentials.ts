@@ -14,8 +14,6 @@ const STALE_AT = 0.95;
 /** Between two renewals beside the work that failed. */
 const RENEW_AGAIN_MS = 5000;
 const MAX_ANSWER_BYTES = 256 * 1024;
-/** A request under way may still carry an older token, and its answer repeat it. */
-const REDACTED_TOKENS = 4;
 
 export type ClientCredentialsOptions = {
   readonly auth: Extract<AuthConfig, { readonly kind: 'client-credentials' }>;
@@ -38,7 +36,6 @@ export class ClientCredentials implements TokenSource {
   readonly #closing = new AbortController();
   readonly #renewal = new SingleFlight(() => this.#renew());
   #lease: Lease | undefined;
-  readonly #issued: string[] = [];
   #renewAgainAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: ClientCredentialsOptions) {
@@ -114,9 +111,7 @@ export class ClientCredentials implements TokenSource {
       const message = `The answer of ${tokenUri.href} holds no access_token; is this the token endpoint?`;
       return { kind: 'unauthorized', message };
     }
-    redactor.add(value);
-    this.#issued.push(value);
-    if (this.#issued.length > REDACTED_TOKENS) redactor.forget(this.#issued.shift() ?? '');
+    redactor.addToken(value);
     // Without expires_in (RFC 6749 only recommends it) a token is used until it is refused.
     const seconds = Number(answer.expires_in ?? Number.POSITIVE_INFINITY);
     const lifeMs = Number.isNaN(seconds) ? Number.POSITIVE_INFINITY : Math.max(0, seconds * 1000);

@@ -146,16 +146,17 @@ const concurrencyConfig = z
     min: z.int().min(1).default(1).describe('Notifications under way at once that the throttle never goes below.'),
     max: z.int().min(1).max(1024).default(64).describe('Notifications under way at once that it never goes above.'),
   })
-  .refine(({ min, max }) => min <= max, { error: 'min is greater than max', path: ['min'] });
+  .refine(({ min, max }) => min <= max || max < 1, { error: 'min is greater than max', path: ['min'] });
 
 const headersConfig = z
-  .record(
-    z
-      .string()
-      .regex(HEADER_NAME, { error: 'not the name of a header' })
-      .refine((name) => !OWN_HEADERS.has(name.toLowerCase()), { error: 'this header is set by polaris-push itself' }),
-    secret().regex(HEADER_VALUE, { error: 'has characters that a header cannot hold' }),
-  )
+  .record(z.string(), secret().regex(HEADER_VALUE, { error: 'has characters that a header cannot hold' }))
+  .superRefine((headers, context) => {
+    for (const name of Object.keys(headers)) {
+      const refuse = (message: string) => context.addIssue({ code: 'custom', message, path: [name] });
+      if (!HEADER_NAME.test(name)) refuse('not the name of a header');
+      if (OWN_HEADERS.has(name.toLowerCase())) refuse('this header is set by polaris-push itself');
+    }
+  })
   .default({});
 
 /** One entry of `targets`: an EXTERNAL catalog of one Polaris. */

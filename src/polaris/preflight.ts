@@ -2,7 +2,7 @@ import type { Finding } from '../core/finding.ts';
 import { nextTimestamp } from '../core/timestamp.ts';
 import type { Notification, Outcome, RefusalReason, TableIdentifier } from '../core/types.ts';
 import type { CatalogConfig, CatalogDirectory } from './addressing.ts';
-import { deniedPrincipal, saysNoSuchPath, type Failure } from './classify.ts';
+import { deniedPrincipal, type Failure } from './classify.ts';
 import type { TargetConfig } from './config.ts';
 import { createCatalogCommand, grantCommands, PRIVILEGES, showCatalogCommand } from './provisioning.ts';
 import { failureOf, type Session } from './session.ts';
@@ -85,9 +85,8 @@ async function reachable(session: Session, signal: AbortSignal): Promise<readonl
   const failure = failureOf(reply);
   if (failure.kind === 'refused' && failure.reason === 'no-such-realm') return [reached, realmFinding(config)];
   const redirected = answer.status >= 300 && answer.status < 400;
-  // Bodiless like a gateway's: Polaris says which warehouse it didn't find.
-  const elsewhere = answer.status === 404 && answer.type === undefined;
-  if (redirected || elsewhere || saysNoSuchPath(answer)) {
+  const elsewhere = answer.status === 404 && !(failure.kind === 'refused' && failure.reason === 'no-such-catalog');
+  if (redirected || elsewhere) {
     return [
       {
         level: 'error',

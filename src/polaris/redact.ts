@@ -1,31 +1,33 @@
-/** Shorter ones would blank out half of every text, and nobody could guess anything else from them either. */
-const MIN_SECRET_CHARS = 4;
+import { Secrets } from '../runtime/secrets.ts';
+
+/** A request under way may still carry an older token, and its answer repeat it. */
+const TOKENS_KEPT = 4;
 
 /**
- * Takes known secrets out of texts that come from outside: a proxy or a debug page may repeat the request that it
- * refuses, with its Authorization header or the form with the client secret.
+ * Takes the client's secrets out of texts that come from outside: a proxy or a debug page may repeat the request that
+ * it refuses, with its Authorization header or the form with the client secret. Tokens come and go, so only the last
+ * ones are kept.
  */
 export class Redactor {
-  readonly #secrets = new Set<string>();
+  readonly #lasting = new Secrets();
+  readonly #tokens: string[] = [];
 
   add(secret: string): void {
-    if (secret.length < MIN_SECRET_CHARS) return;
-    this.#secrets
-      .add(secret)
-      .add(encodeURIComponent(secret))
-      .add(new URLSearchParams({ s: secret }).toString().slice(2));
+    this.#lasting.add(secret);
+    // As it stands in a form, where a blank is a plus sign.
+    this.#lasting.add(new URLSearchParams({ s: secret }).toString().slice(2));
   }
 
-  /** Tokens come and go; only the present ones are worth looking for. */
-  forget(secret: string): void {
-    this.#secrets.delete(secret);
-    this.#secrets.delete(encodeURIComponent(secret));
-    this.#secrets.delete(new URLSearchParams({ s: secret }).toString().slice(2));
+  addToken(token: string): void {
+    if (this.#tokens.includes(token)) return;
+    this.#tokens.push(token);
+    if (this.#tokens.length > TOKENS_KEPT) this.#tokens.shift();
   }
 
   clean(text: string): string {
-    let cleaned = text;
-    for (const secret of this.#secrets) cleaned = cleaned.replaceAll(secret, '***');
-    return cleaned;
+    if (text === '') return text;
+    const tokens = new Secrets();
+    for (const token of this.#tokens) tokens.add(token);
+    return this.#lasting.mask(tokens.mask(text));
   }
 }

@@ -124,11 +124,8 @@ export class Session implements AsyncDisposable {
 
   /** Success needs no reading, and its body may be large. */
   #read({ status, headers, body }: Extract<Exchange, { readonly kind: 'answer' }>): Answer {
-    const { redactor } = this.#options;
     if (status < 300) return { status, message: `HTTP ${status}`, headers };
-    const { location } = headers;
-    const clean = location === undefined ? headers : { ...headers, location: redactor.clean(location) };
-    return readAnswer(status, clean, redactor.clean(body));
+    return readAnswer(status, headers, this.#options.redactor.clean(body));
   }
 
   #observe(request: ApiRequest, requestId: string, exchange: Exchange, ms: number): void {

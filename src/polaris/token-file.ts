@@ -66,7 +66,7 @@ export class TokenFile implements TokenSource {
       this.#version = version;
       if (token === this.#token) return undefined;
       log.debug('token-file-read', { path: this.#path });
-      redactor.add(token);
+      redactor.addToken(token);
       this.#token = token;
       return undefined;
     } catch (error) {

@@ -19,7 +19,7 @@ export class StaticToken implements TokenSource {
   readonly #answer: TokenAnswer;
 
   constructor(token: string, redactor: Redactor) {
-    redactor.add(token);
+    redactor.addToken(token);
     this.#answer = { kind: 'token', value: token };
   }
 
