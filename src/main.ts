@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import type { Io } from './cli/context.ts';
+import { ERRORS } from './errors/errors.ts';
 
 const OLDEST_NODE = 24;
 
@@ -19,9 +20,8 @@ async function main(argv: readonly string[]): Promise<number> {
 
 function isTooOld(argv: readonly string[]): boolean {
   if (Number.parseInt(process.versions.node, 10) >= OLDEST_NODE || argv.some((arg) => LOOKING.has(arg))) return false;
-  process.stderr.write(
-    `polaris-push: [NODE_TOO_OLD] Node.js ${process.versions.node} is too old.\nfix: Install Node.js ${OLDEST_NODE} or newer.\n`,
-  );
+  const { summary, fix } = ERRORS.NODE_TOO_OLD;
+  process.stderr.write(`polaris-push: [NODE_TOO_OLD] ${summary} It is ${process.versions.node}.\nfix: ${fix}\n`);
   return true;
 }
 

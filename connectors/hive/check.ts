@@ -34,6 +34,7 @@ export async function* checkSource(
       subject: connection === undefined ? 'connection' : 'source',
       detail: `[${code}] ${message}`,
       fix,
+      code,
     };
   } finally {
     await connection?.close();

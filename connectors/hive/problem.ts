@@ -10,8 +10,8 @@ export type Problem = {
   readonly fix: string;
 };
 
-export function findingOf({ level, subject, detail, fix }: Problem): Finding {
-  return { level, subject, detail, fix };
+export function findingOf({ level, subject, detail, fix, code }: Problem): Finding {
+  return { level, subject, detail, fix, code };
 }
 
 /** Throws the first error among them. */
