@@ -137,6 +137,12 @@ export const ERRORS = {
     retry: 'backoff',
     exitCode: 1,
   },
+  EMULATOR_NOT_LISTENING: {
+    summary: 'The emulated Polaris can not listen.',
+    fix: 'Give a free port with `--port`, or `--port 0` for any.',
+    retry: 'after-fix',
+    exitCode: 2,
+  },
   HIVE_CONNECTION: {
     summary: "The connection to the metastore's database can't be used.",
     fix: 'Write `connection` as postgresql://user:password@host:5432/database, with special characters percent-encoded.',
