@@ -43,6 +43,9 @@ export type TransportOptions = {
 /** Longer than between two commits of a busy metastore, shorter than what load balancers close idle connections after. */
 const KEEP_ALIVE_MS = 30_000;
 
+/** An abort without a reason would make an exception with its stack for every request. */
+const FINISHED = 'finished';
+
 /**
  * HTTP/1.1 to one origin. A request is sent once and every phase has its timeout; nothing is repeated here, as only
  * the caller knows what may be repeated.
@@ -83,7 +86,7 @@ export class Transport implements AsyncDisposable {
       this.#pool.dispatch({ method, path, headers, ...(body === undefined ? {} : { body }) }, handler);
       return await handler.exchange;
     } finally {
-      finished.abort();
+      finished.abort(FINISHED);
       signal.removeEventListener('abort', onAbort);
     }
   }
@@ -98,7 +101,7 @@ export class Transport implements AsyncDisposable {
   }
 }
 
-/** Follows one request. `started` divides what certainly didn't happen from what may have. */
+/** Follows one request. From when it has a controller, the request may be on the wire; before, it certainly isn't. */
 class Handler implements Dispatcher.DispatchHandler {
   readonly exchange: Promise<Exchange>;
   readonly #resolve: (exchange: Exchange) => void;
