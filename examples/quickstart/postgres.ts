@@ -30,6 +30,8 @@ export type PostgresOptions = {
   /** Reuse this data directory (for restarts and standbys) instead of a new one. */
   readonly dataDir?: string;
   readonly port?: number;
+  /** Out of reach of the terminal's Ctrl-C, which would stop the server before those who still use it. */
+  readonly detached?: boolean;
 };
 
 /** A throw-away PostgreSQL on loopback with `wal_level=logical`; superuser `postgres`, trust authentication. */
@@ -84,6 +86,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     const child = spawn(join(binDir, 'postgres'), ['-D', dataDir, '-p', String(port)], {
       ...spawnOptions,
       stdio: ['ignore', 'ignore', 'pipe'],
+      detached: options.detached === true,
     });
     server = child;
     let log = '';
