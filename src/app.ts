@@ -1,10 +1,11 @@
 import type { Config } from './config/schema.ts';
 import type { Connector, ConnectorDefinition } from './connector/connector.ts';
 import { scoped } from './connector/scope.ts';
-import { everything, type Scope } from './connector/scope-config.ts';
+import { everything, scopeConfig, type Scope } from './connector/scope-config.ts';
 import { DropBudget } from './core/budget.ts';
 import { DEFAULT_POLICY, type Policy } from './core/policy.ts';
-import type { RequestOutbox } from './ledger/inbox.ts';
+import { PushError } from './errors/errors.ts';
+import type { RequestInbox, RequestOutbox } from './ledger/inbox.ts';
 import { openLedgerReader, type LedgerReader } from './ledger/reader.ts';
 import { openRequests } from './ledger/requests.ts';
 import { openLedger } from './ledger/sqlite.ts';
@@ -29,11 +30,25 @@ export type AppDeps = {
 /** How many requests a target gets at first; it learns from there. */
 const INITIAL_CONCURRENCY = 8;
 
-/** The source of a configuration, in Polaris's names. `selection` narrows it further, by the source's names. */
-export async function openSource(deps: AppDeps, selection: Scope = everything): Promise<Connector> {
+/** The tables that patterns on the command line leave, by their names in the source. Throws `USAGE` for a bad pattern. */
+export function selection({ include, exclude }: SelectionOptions): Scope {
+  if (include === undefined && exclude === undefined) return everything;
+  const parsed = scopeConfig.safeParse({ include, exclude });
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new PushError('USAGE', `--${String(issue?.path[0])}: ${issue?.message ?? 'not a pattern'}.`);
+}
+
+type SelectionOptions = {
+  readonly include?: readonly string[] | undefined;
+  readonly exclude?: readonly string[] | undefined;
+};
+
+/** The source of a configuration, in Polaris's names. `only` narrows it further, by the source's names. */
+export async function openSource(deps: AppDeps, only: Scope = everything): Promise<Connector> {
   const { config, definition, clock, log } = deps;
   const connector = await definition.open(config.source, { clock, log });
-  const selected = selection === everything ? connector : scoped(connector, selection, { clock });
+  const selected = only === everything ? connector : scoped(connector, only, { clock });
   return scoped(selected, config.tables, { clock });
 }
 
@@ -47,14 +62,23 @@ export const openReader = ({ ledger }: Config): LedgerReader => openLedgerReader
 /** Where another process asks something of the agent. Throws `PushError`. */
 export const openOutbox = ({ ledger }: Config, clock: Clock): RequestOutbox => openRequests(ledger.path, { clock });
 
+/** With `report` nothing goes without a release, so nothing is within the budget. */
+function budgetOf({ mode, budget }: Config['drops']): DropBudget | undefined {
+  if (mode === 'report') return new DropBudget({ floor: 0, share: 0, perMs: 0 });
+  return budget === undefined ? undefined : new DropBudget(budget);
+}
+
 /** All the parts of an agent, put together from its configuration. The only place that knows concrete classes. */
 export class App implements AsyncDisposable {
   readonly connector: Connector;
   readonly targets: readonly Target[];
-  readonly ledger: Ledger;
+  readonly ledger: Ledger & RequestInbox;
   readonly #deps: AppDeps;
 
-  private constructor(deps: AppDeps, parts: { connector: Connector; targets: readonly Target[]; ledger: Ledger }) {
+  private constructor(
+    deps: AppDeps,
+    parts: { connector: Connector; targets: readonly Target[]; ledger: Ledger & RequestInbox },
+  ) {
     this.#deps = deps;
     this.connector = parts.connector;
     this.targets = parts.targets;
@@ -62,10 +86,10 @@ export class App implements AsyncDisposable {
   }
 
   /** Takes the ledger for this process. Throws `PushError`; asks neither source nor Polaris anything yet. */
-  static async open(deps: AppDeps, selection: Scope = everything): Promise<App> {
+  static async open(deps: AppDeps, only: Scope = everything): Promise<App> {
     await using opened = new AsyncDisposableStack();
     const ledger = opened.use(await openLedger(deps.config.ledger, deps));
-    const connector = opened.use(await openSource(deps, selection));
+    const connector = opened.use(await openSource(deps, only));
     const targets = await openTargets(deps);
     opened.move();
     return new App(deps, { connector, targets, ledger });
@@ -74,7 +98,6 @@ export class App implements AsyncDisposable {
   /** One driver per target. `policy` overrides what the configuration says. */
   drivers(emit: Emit, policy: Partial<Policy> = {}): Driver[] {
     const { config, clock, random, log } = this.#deps;
-    const { budget, mode } = config.drops;
     return this.targets.map((target, i) => {
       const max = config.targets[i]?.concurrency.max ?? INITIAL_CONCURRENCY;
       return new Driver({
@@ -88,12 +111,12 @@ export class App implements AsyncDisposable {
           ...DEFAULT_POLICY,
           prechecks: config.prechecks,
           recreate: config.recreate,
-          drops: mode,
+          drops: config.drops.mode,
           // An empty ledger in front of a catalog that isn't empty: what is already right isn't sent again.
           adopt: this.ledger.totals(target.name).entries === 0,
           ...policy,
         },
-        budget: budget === undefined ? undefined : new DropBudget(budget),
+        budget: budgetOf(config.drops),
         concurrency: { min: 1, max, initial: INITIAL_CONCURRENCY },
         emit,
       });

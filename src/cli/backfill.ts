@@ -1,8 +1,7 @@
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, existsSync } from 'node:fs';
 import { once } from 'node:events';
 import { Command } from 'commander';
-import { App, openLedgerView, openSource, openTargets, type AppDeps } from '../app.ts';
-import { everything, scopeConfig, type Scope } from '../connector/scope-config.ts';
+import { App, openReader, openSource, openTargets, selection, type AppDeps } from '../app.ts';
 import { showTable } from '../core/table.ts';
 import { PushError } from '../errors/errors.ts';
 import { backfill, plan, results, type BackfillPlan, type BackfillResult } from '../pipeline/backfill.ts';
@@ -45,7 +44,7 @@ Exits with 3 when tables are parked.
 async function run(context: CommandContext, options: BackfillOptions): Promise<ExitCode> {
   const { out, signal, deadline } = context;
   const deps = depsOf(context);
-  await using app = await App.open(deps, selectionOf(options));
+  await using app = await App.open(deps, selection(options));
   for (const target of app.targets) await assertReady(target, signal);
   const tally = new Tally();
   await using file = resultFile(options.result);
@@ -80,12 +79,11 @@ async function dryRun(context: CommandContext, options: BackfillOptions): Promis
   const { out, signal } = context;
   const deps = depsOf(context);
   await using opened = new AsyncDisposableStack();
-  const connector = opened.use(await openSource(deps, selectionOf(options)));
+  const connector = opened.use(await openSource(deps, selection(options)));
   const targets = await openTargets(deps);
   for (const target of targets) opened.use(target);
   for (const target of targets) await assertReady(target, signal);
-  const ledger = await openLedgerView(deps);
-  if (ledger !== undefined) opened.use(ledger);
+  const ledger = existsSync(context.config.ledger.path) ? opened.use(openReader(context.config)) : undefined;
   const tally = new Tally();
   await using file = resultFile(options.result);
   for await (const page of plan({ connector, ledger, targets, concurrency: 8 }, signal)) {
@@ -112,15 +110,6 @@ const depsOf = ({ config, loaded, clock, random, log }: CommandContext): AppDeps
   random,
   log,
 });
-
-/** The tables that --include and --exclude leave, by their names in the source. Throws `USAGE` for a bad pattern. */
-function selectionOf({ include, exclude }: BackfillOptions): Scope {
-  if (include === undefined && exclude === undefined) return everything;
-  const parsed = scopeConfig.safeParse({ include, exclude });
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new PushError('USAGE', `--${String(issue?.path[0] ?? 'include')}: ${issue?.message ?? 'not a pattern'}.`);
-}
 
 /** How many tables of each target came to what. */
 class Tally {

@@ -14,13 +14,18 @@ export type Decision =
 
 export type DecideOptions = {
   readonly policy: Policy;
-  /** The drop budget's word, asked when `vanished()` is true. */
+  /** The word of the drop budget, or of whoever released this DROP; asked when `vanished()` is true. */
   readonly mayDrop: boolean;
   /** The new name of a renamed table has settled. */
   readonly released: boolean;
   /** See `Policy.leapsMs`. */
   readonly leapMs: number;
 };
+
+const HELD = {
+  fenced: 'The drop budget is used up, so this DROP waits for a release.',
+  report: 'drops.mode is report, so every DROP waits for a release.',
+} as const;
 
 /** What Polaris is known to hold of this table, if anything. */
 export const heldBy = (entry: Entry): Delivered | undefined =>
@@ -58,10 +63,7 @@ export function decide(entry: Entry, state: TableState, options: DecideOptions):
   const { policy } = options;
   if (policy.drops === 'never')
     return { kind: 'skip', reason: 'gone from the source, kept in Polaris: drops.mode is never' };
-  if (policy.drops === 'report')
-    return { kind: 'hold', detail: 'drops.mode is report, so every DROP waits for a release.' };
-  if (!options.mayDrop)
-    return { kind: 'hold', detail: 'The drop budget is used up, so this DROP waits for a release.' };
+  if (!options.mayDrop) return { kind: 'hold', detail: HELD[policy.drops] };
   return { kind: 'send', notification: dropOf(entry, state, options), precheck: false, more: false };
 }
 

@@ -78,9 +78,10 @@ async function hint(page: readonly TableState[], driver: Driver, parts: Backfill
   if (hints.length > 0) await driver.changed(hints);
 }
 
+const key = (target: string, table: TableIdentifier) => `${target} ${keyOf(table)}`;
+
 /** Turns the events of the drivers into one result per table. */
 export function results(report: (result: BackfillResult) => void): (event: PipelineEvent) => void {
-  const key = (target: string, table: TableIdentifier) => `${target} ${keyOf(table)}`;
   const done = new Map<string, 'created' | 'updated' | 'dropped' | 'already-served'>();
   return (event) => {
     switch (event.kind) {

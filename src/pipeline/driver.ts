@@ -130,6 +130,12 @@ export class Driver {
     await Promise.all(durable);
   }
 
+  /** Lets held DROPs go; each is read once more before it is sent. Resolves when that is durable. */
+  async release(tables: readonly TableIdentifier[]): Promise<void> {
+    this.#parts.budget?.release(tables.map(keyOf));
+    await this.changed(tables.map((table) => ({ table })));
+  }
+
   /** Resolves when no lane has work, or at once when there is none. Parked entries have none. */
   async settled(signal: AbortSignal): Promise<void> {
     if (this.#lanes.size === 0 || signal.aborted) return;
@@ -324,7 +330,7 @@ export class Driver {
   }
 
   #mayDrop(slot: Slot, state: TableState): boolean {
-    const { budget, clock, ledger } = this.#parts;
+    const { budget, clock, ledger, policy } = this.#parts;
     const { entry } = slot.lane;
     if (budget === undefined) return true;
     if (state.kind === 'present') budget.cameBack(slot.key);
@@ -332,7 +338,8 @@ export class Driver {
     // A table that Polaris holds under its new name is not lost, however many are renamed at once.
     const moved = entry.after === undefined ? undefined : ledger.entry(this.name, entry.after);
     const incarnation = heldBy(entry)?.incarnation;
-    if (moved !== undefined && incarnation !== undefined && heldBy(moved)?.incarnation === incarnation) return true;
+    const isMove = incarnation !== undefined && moved !== undefined && heldBy(moved)?.incarnation === incarnation;
+    if (isMove && policy.drops === 'fenced') return true;
     if (!this.#budgetRestored) this.#restoreBudget(budget);
     return budget.mayDrop(slot.key, this.delivered, clock.now());
   }

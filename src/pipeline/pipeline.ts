@@ -1,4 +1,5 @@
 import type { Connector } from '../connector/connector.ts';
+import type { RequestInbox } from '../ledger/inbox.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
@@ -8,10 +9,11 @@ import type { Driver } from './driver.ts';
 import type { Emit } from './events.ts';
 import { intake } from './intake.ts';
 import { reconcile } from './reconcile.ts';
+import { followRequests } from './requests.ts';
 
 export type PipelineParts = {
   readonly connector: Connector;
-  readonly ledger: Ledger;
+  readonly ledger: Ledger & RequestInbox;
   readonly drivers: readonly Driver[];
   readonly clock: Clock;
   readonly random: Random;
@@ -32,6 +34,7 @@ export async function runPipeline(parts: PipelineParts, stop: AbortSignal, kill:
   for (const driver of parts.drivers) driver.restore();
   const services = [
     ...parts.drivers.map((driver) => driver.run(until, kill)),
+    followRequests(parts, until),
     supervise('source', (signal, healthy) => follow(parts, signal, healthy), { ...parts, signal: until }),
   ];
   // When one of them can't go on, the others finish what they have begun; then its error is the pipeline's.

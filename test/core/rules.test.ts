@@ -62,10 +62,12 @@ test('backoff doubles up to its ceiling, with full jitter', () => {
   expect(backoffMs(5, { ...options, random: 0 })).toBe(0);
 });
 
+const name = (i: number) => keyOf({ namespace: ['db'], name: `t${i}` });
+
+const drop = (budget: DropBudget, count: number, held: number, nowMs = 0) =>
+  Array.from({ length: count }, (_, i) => budget.mayDrop(name(i), held - i, nowMs)).filter(Boolean).length;
+
 describe('the drop budget', () => {
-  const name = (i: number) => keyOf({ namespace: ['db'], name: `t${i}` });
-  const drop = (budget: DropBudget, count: number, held: number, nowMs = 0) =>
-    Array.from({ length: count }, (_, i) => budget.mayDrop(name(i), held - i, nowMs)).filter(Boolean).length;
   const options = { floor: 20, share: 0.2, perMs: 600_000 };
 
   test('lets the larger of floor and share go, and holds what exceeds it', () => {
@@ -140,22 +142,22 @@ describe('the breaker', () => {
   });
 });
 
-describe('the throttle', () => {
-  /** A server that does `cores` requests side by side in `workMs` each, give or take `noise`; the limits of the second half. */
-  const settle = (cores: number, workMs: number, noise = 0): { mean: number; max: number } => {
-    const throttle = new Throttle({ min: 1, max: 64, initial: 8 });
-    const random = seededRandom(1);
-    let [sum, max] = [0, 0];
-    for (let i = 0; i < 20_000; i++) {
-      const latencyMs = workMs * Math.max(1, throttle.limit / cores) * (1 + noise * (random() - 0.5));
-      throttle.record({ kind: 'ok', latencyMs, inFlight: throttle.limit });
-      if (i < 10_000) continue;
-      sum += throttle.limit;
-      max = Math.max(max, throttle.limit);
-    }
-    return { mean: sum / 10_000, max };
-  };
+/** A server that does `cores` requests side by side in `workMs` each, give or take `noise`; the limits of the second half. */
+const settle = (cores: number, workMs: number, noise = 0): { mean: number; max: number } => {
+  const throttle = new Throttle({ min: 1, max: 64, initial: 8 });
+  const random = seededRandom(1);
+  let [sum, max] = [0, 0];
+  for (let i = 0; i < 20_000; i++) {
+    const latencyMs = workMs * Math.max(1, throttle.limit / cores) * (1 + noise * (random() - 0.5));
+    throttle.record({ kind: 'ok', latencyMs, inFlight: throttle.limit });
+    if (i < 10_000) continue;
+    sum += throttle.limit;
+    max = Math.max(max, throttle.limit);
+  }
+  return { mean: sum / 10_000, max };
+};
 
+describe('the throttle', () => {
   test.each([2, 8, 24])('settles where a server with %i cores is busy and nothing queues', (cores) => {
     for (const noise of [0, 1]) {
       const { mean, max } = settle(cores, 6, noise);

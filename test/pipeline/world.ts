@@ -9,7 +9,7 @@ import { createMetastore, HiveWriter } from '../../examples/quickstart/writer.ts
 import { App } from '../../src/app.ts';
 import { configSchema, type Config } from '../../src/config/schema.ts';
 import type { Policy } from '../../src/core/policy.ts';
-import { showTable, tableOf, type TableKey } from '../../src/core/table.ts';
+import { showTable, tableOf } from '../../src/core/table.ts';
 import { runPipeline } from '../../src/pipeline/pipeline.ts';
 import type { PipelineEvent } from '../../src/pipeline/events.ts';
 import { startEmulator, type Emulator } from '../../src/polaris/emulator/emulator.ts';
@@ -79,13 +79,11 @@ export async function openWorld(): Promise<World> {
   const startAgent = async (options: AgentOptions = {}) => agentOf(await config(options.overrides), options);
   const equal = () =>
     eventually(async () => {
-      const source = [...(await truth(client))].toSorted();
-      const served = [...polaris.tables(CATALOG)].map(
-        ([key, table]) => [showTable(tableOf(key as TableKey)), table.metadataLocation] as const,
+      const source = byName(await truth(client));
+      const served = byName(
+        [...polaris.tables(CATALOG)].map(([key, table]) => [showTable(tableOf(key)), table.metadataLocation]),
       );
-      return JSON.stringify(served.toSorted()) === JSON.stringify(source)
-        ? undefined
-        : `Polaris has ${JSON.stringify(served)}, the source ${JSON.stringify(source)}`;
+      return served === source ? undefined : `Polaris has ${served}, the source ${source}`;
     });
   return {
     postgres,
@@ -143,6 +141,9 @@ async function agentOf(config: Config, { policy, clock = systemClock }: AgentOpt
     [Symbol.asyncDispose]: () => (ended ??= end()),
   };
 }
+
+const byName = (tables: Iterable<readonly [string, string]>): string =>
+  JSON.stringify([...tables].toSorted(([a], [b]) => (a < b ? -1 : 1)));
 
 /** Waits until `problem` tells of none. */
 export async function eventually(problem: () => Promise<string | undefined>, withinMs = 10_000): Promise<void> {

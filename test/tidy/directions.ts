@@ -22,6 +22,7 @@ const DIRECTIONS: readonly { readonly from: string; readonly may: readonly strin
       'src/connector/connector.ts',
       'src/polaris/target.ts',
       'src/ledger/ledger.ts',
+      'src/ledger/inbox.ts',
     ],
   },
   {

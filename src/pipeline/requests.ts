@@ -1,0 +1,47 @@
+import type { TableIdentifier } from '../core/types.ts';
+import type { RequestInbox, RequestOrder } from '../ledger/inbox.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
+import type { Driver } from './driver.ts';
+
+/** How often the ledger is asked for what operators want. */
+const POLL_MS = 1000;
+
+export type RequestParts = {
+  readonly ledger: Ledger & RequestInbox;
+  readonly drivers: readonly Driver[];
+  readonly clock: Clock;
+  readonly log: Log;
+};
+
+/** Carries out what `retry` and `drops release` asked for, until `signal` aborts. */
+export async function followRequests(parts: RequestParts, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await carryOut(parts);
+    await parts.clock.sleep(POLL_MS, signal);
+  }
+}
+
+async function carryOut({ ledger, drivers, log }: RequestParts): Promise<void> {
+  // Taken and acted upon in one turn of the event loop: a crash in between finds the request again.
+  const work = ledger.takeRequests().flatMap((request) =>
+    drivers
+      .filter((driver) => request.target === undefined || request.target === driver.name)
+      .map((driver) => {
+        const tables = request.tables ?? applicable(request, driver, ledger);
+        log.info('request', { kind: request.kind, target: driver.name, tables: tables.length });
+        return request.kind === 'release' ? driver.release(tables) : driver.changed(tables.map((table) => ({ table })));
+      }),
+  );
+  await Promise.all(work);
+}
+
+/** All that a request without names applies to: held DROPs to release, or everything that is parked to try again. */
+function applicable({ kind }: RequestOrder, driver: Driver, ledger: Ledger): readonly TableIdentifier[] {
+  const tables: TableIdentifier[] = [];
+  for (const { table, parked } of ledger.entries(driver.name)) {
+    if (parked !== undefined && (kind === 'retry' || parked.code === 'DROP_HELD')) tables.push(table);
+  }
+  return tables;
+}
