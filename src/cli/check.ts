@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import type { Finding } from '../core/finding.ts';
-import { ERRORS } from '../errors/errors.ts';
+import { ERRORS, PushError } from '../errors/errors.ts';
 import type { CommandContext, ExitCode } from './context.ts';
 import { asPushError } from './error-report.ts';
 import type { Frame } from './frame.ts';
@@ -56,8 +56,9 @@ async function check(context: CommandContext): Promise<ExitCode> {
 
 type Group = { readonly name: string; readonly title: string; readonly findings: AsyncIterable<Finding> };
 
-/** The source first, then every target. */
-async function* checks({ config, loaded, clock, random, log, signal }: CommandContext): AsyncIterable<Group> {
+/** The source first, then every target, then the ledger. */
+async function* checks(context: CommandContext): AsyncIterable<Group> {
+  const { config, loaded, clock, random, log, signal } = context;
   const { openTargets } = await import('../app.ts');
   const { kind } = config.source;
   const definition = loaded.connector;
@@ -71,7 +72,26 @@ async function* checks({ config, loaded, clock, random, log, signal }: CommandCo
   for (const target of targets) opened.use(target);
   for (const target of targets)
     yield { name: target.name, title: `target ${target.name}`, findings: target.check(signal) };
+  yield { name: 'ledger', title: 'ledger', findings: checkLedger(context) };
 }
+
+/** Reads only: a ledger that doesn't exist yet is not created. */
+async function* checkLedger({ config }: CommandContext): AsyncGenerator<Finding> {
+  const { openReader } = await import('../app.ts');
+  const { path } = config.ledger;
+  try {
+    using ledger = openReader(config);
+    const owner = ledger.owner();
+    const running = owner?.alive === true ? `; an agent is running, process ${owner.pid} on ${owner.host}` : '';
+    const entries = ledger.targets().reduce((sum, target) => sum + ledger.totals(target).entries, 0);
+    yield ledgerFinding(`${path} knows ${count(entries, 'table')}${running}`);
+  } catch (error) {
+    if (!(error instanceof PushError) || error.code !== 'LEDGER_MISSING') throw error;
+    yield ledgerFinding(`${path} does not exist yet; the first start creates it`);
+  }
+}
+
+const ledgerFinding = (detail: string): Finding => ({ level: 'ok', subject: 'path', detail });
 
 const SIGNS = { ok: '✓', warning: '!', error: '✗' } as const;
 
