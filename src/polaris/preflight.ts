@@ -77,6 +77,7 @@ async function reachable(session: Session, signal: AbortSignal): Promise<readonl
         subject: 'reachable',
         detail: sentence(reply.failure.message),
         fix: reply.obstacle === undefined ? SILENT_FIX : OBSTACLE_FIXES[reply.obstacle],
+        code: 'POLARIS_UNAVAILABLE',
       },
     ];
   }
@@ -103,6 +104,7 @@ async function reachable(session: Session, signal: AbortSignal): Promise<readonl
         subject: 'reachable',
         detail: `${config.uri} answers, but Polaris isn't available: ${sentence(answer.message)}`,
         fix: "Look at Polaris's own log, and at the proxy before it.",
+        code: 'POLARIS_UNAVAILABLE',
       },
     ];
   }
@@ -133,7 +135,8 @@ const realmFinding = ({ realm }: TargetConfig): Finding => ({
 
 function tokenFinding(failure: Failure, config: TargetConfig): Finding {
   if (failure.kind === 'refused' && failure.reason === 'no-such-realm') return realmFinding(config);
-  const base = { level: 'error', subject: 'token', detail: sentence(failure.message) } as const;
+  const code = failure.kind === 'unauthorized' ? 'POLARIS_UNAUTHORIZED' : 'POLARIS_UNAVAILABLE';
+  const base = { level: 'error', subject: 'token', detail: sentence(failure.message), code } as const;
   switch (config.auth.kind) {
     case 'client-credentials':
       return failure.kind === 'unauthorized'
@@ -161,6 +164,7 @@ function refusedToken(failure: Failure, config: TargetConfig): Finding {
     level: 'error',
     subject: 'token',
     detail: `Polaris does not accept the token: ${sentence(failure.message)}`,
+    code: 'POLARIS_UNAUTHORIZED',
   } as const;
   switch (config.auth.kind) {
     case 'client-credentials':
@@ -234,6 +238,7 @@ function probeFailure(
       subject: 'privileges',
       detail: `${who} lacks privileges on ${config.catalog}; all of ${PRIVILEGES.join(', ')} are needed on the catalog itself.`,
       fix: `As an administrator of Polaris:\n${grantCommands(config, principalRole)}`,
+      code: 'POLARIS_FORBIDDEN',
     };
   }
   if (refusal === 'internal-catalog') {

@@ -37,7 +37,7 @@ describe('check', () => {
     expect(exitCode).toBe(4);
     const lines = ndjson(stdout);
     expect(lines[0]).toMatchObject({ event: 'finding', of: 'source', level: 'error', code: 'HIVE_UNREACHABLE' });
-    expect(lines.find(({ of }) => of === 'main')).toMatchObject({ level: 'error', subject: 'reachable' });
+    expect(lines.find(({ of }) => of === 'main')).toMatchObject({ level: 'error', code: 'POLARIS_UNAVAILABLE' });
     expect(lines.at(-1)).toEqual({ event: 'checked', ok: 1, warnings: 0, errors: 2 });
   });
 
