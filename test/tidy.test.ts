@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { generatedPages, stalePages } from '../scripts/generate-docs.ts';
 import { directions, importsOf } from './tidy/directions.ts';
 import { lint, temporaryFile } from './tidy/lint.ts';
 import { projectFiles, ROOT, type SourceFile, type Violation } from './tidy/tree.ts';
@@ -133,6 +134,20 @@ describe('Words', () => {
     expect(files.flatMap((file) => namedConnectors(file, connectors))).toEqual([]);
     expect(namedConnectors({ path: 'src/x.ts', text: '// as Hive does' }, ['hive'])).toHaveLength(1);
     expect(namedConnectors({ path: 'src/x.ts', text: 'archives of a file' }, ['hive', 'file'])).toEqual([]);
+  });
+});
+
+describe('Generated pages', () => {
+  test('are current; `npm run docs` makes them so', async () => {
+    expect(stalePages(await generatedPages())).toEqual([]);
+  });
+
+  test('are noticed when they are missing or changed', async () => {
+    await using file = await temporaryFile('fine', 'page.md');
+    const page = (name: string, content: string) => stalePages(new Map([[name, content]]), dirname(file.path));
+    expect(page('page.md', 'fine')).toEqual([]);
+    expect(page('page.md', 'newer')).toEqual(['page.md']);
+    expect(page('none.md', 'fine')).toEqual(['none.md']);
   });
 });
 
