@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { emulatorServer } from './emulator-server.ts';
 import { startEmulator } from '../../src/polaris/emulator/emulator.ts';
 import { NOT_EMULATED } from './not-emulated.ts';
+import { readRecording } from './recording.ts';
 import { Replay, at } from './replay.ts';
 import { conformance } from './suite.ts';
 import { upserts } from './topics/upserts.ts';
@@ -18,6 +19,12 @@ test('the emulated Polaris answers 501 to what it does not emulate', async () =>
     expect(answer.status).toBe(501);
     expect(at(answer.body, 'error', 'type')).toBe('NotImplementedException');
   }
+});
+
+test('what is not emulated is no more than was decided', () => {
+  const recorded = [...readRecording().keys()];
+  const counts = NOT_EMULATED.map(({ scenarios }) => recorded.filter((scenario) => scenarios.test(scenario)).length);
+  expect(counts).toEqual([23, 2, 6, 1]);
 });
 
 test('the suite finds a server that answers otherwise', async () => {

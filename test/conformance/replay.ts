@@ -34,6 +34,8 @@ export type CallOptions = {
   /** Undefined for the administrator's, null for none. */
   readonly token?: string | null | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Where to send it, instead of the server's address. */
+  readonly base?: string | undefined;
   /** Several requests race: any answer that was recorded of a race will do. */
   readonly raced?: boolean | undefined;
 };
@@ -60,7 +62,7 @@ export class Replay implements AsyncDisposable {
   readonly root: string;
   readonly results: Results;
   readonly #recording = readRecording();
-  readonly #created: string[] = [];
+  readonly #created: (() => Promise<string | undefined>)[] = [];
   #adminToken: string | null = null;
 
   /** `run` is the replay that this one is a part of, on another server. */
@@ -152,7 +154,7 @@ export class Replay implements AsyncDisposable {
     if (token !== null) headers['authorization'] ??= `Bearer ${token}`;
     const body = options.raw ?? (options.body === undefined ? undefined : JSON.stringify(options.body));
     if (body !== undefined) headers['content-type'] ??= 'application/json';
-    const response = await request(this.server.uri + path, { method, headers, body: body ?? null });
+    const response = await request((options.base ?? this.server.uri) + path, { method, headers, body: body ?? null });
     const text = await response.body.text();
     const answer = { status: response.statusCode, headers: response.headers, text, body: parsed(text) };
     if (scenario !== '') this.#compare(scenario, answer, options.raced === true);
@@ -193,13 +195,16 @@ export class Replay implements AsyncDisposable {
     return taken;
   }
 
-  /** Remembers what to delete at the end: paths below the management API. */
-  cleanUpLater(path: string): void {
-    this.#created.unshift(path);
+  /** Remembers what to remove at the end; it says what is left. Later things go first. */
+  cleanUpLater(remove: () => Promise<string | undefined>): void {
+    this.#created.unshift(remove);
   }
 
-  async cleanUp(): Promise<void> {
-    for (const path of this.#created) await this.send('DELETE', `/api/management/v1${path}`);
+  /** Removes what this run created. Returns what could not be removed. */
+  async cleanUp(): Promise<readonly string[]> {
+    const left: string[] = [];
+    for (const remove of this.#created) left.push(...[(await remove()) ?? []].flat());
+    return left;
   }
 
   #compare(scenario: string, answer: Answer, raced: boolean): void {
@@ -283,8 +288,8 @@ function parsed(text: string): unknown {
   }
 }
 
-/** What a server may be able to do, beyond answering: be set up otherwise, be restarted. */
-export type Offer = 'variant' | 'restart';
+/** What a server may offer beyond its API: other set-ups, a restart, its health. */
+export type Offer = 'variant' | 'restart' | 'managementUri';
 
 /** Scenarios about one subject, in the order in which they build on each other. */
 export type Topic = {

@@ -9,6 +9,8 @@ export interface ConformanceServer extends AsyncDisposable {
   readonly warehouse: string;
   /** Which recording it is held to; either of them when undefined. */
   readonly persistence?: Persistence | undefined;
+  /** Where it serves its health, if it does. */
+  readonly managementUri?: string | undefined;
   /** Another server that is set up otherwise. Absent where only the one given server exists. */
   variant?(setup: ServerSetup): Promise<ConformanceServer>;
   /** Restarts it, with its state kept and its signing key lost. */

@@ -7,6 +7,7 @@ import { authentication, otherSetups, restarts } from './topics/authentication.t
 import { catalogs } from './topics/catalogs.ts';
 import { concurrency } from './topics/concurrency.ts';
 import { drops } from './topics/drops.ts';
+import { health } from './topics/health.ts';
 import { limits } from './topics/limits.ts';
 import { locations } from './topics/locations.ts';
 import { metadataFiles, pyiceberg } from './topics/metadata-files.ts';
@@ -48,6 +49,7 @@ const TOPICS: readonly Topic[] = [
   otherSetups,
   pagination,
   restarts,
+  health,
 ];
 
 /** Replays the recording against a server that offers these ways to set it up, topic by topic, and prints what was compared. */
@@ -62,7 +64,6 @@ export function conformance(name: string, offers: readonly Offer[], open: () => 
 
     afterAll(async () => {
       console.log(summary(replay));
-      await replay.cleanUp();
       await replay[Symbol.asyncDispose]();
     });
 
@@ -74,11 +75,14 @@ export function conformance(name: string, offers: readonly Offer[], open: () => 
       });
     }
 
+    test('what was created is removed again', async () => {
+      expect(await replay.cleanUp()).toEqual([]);
+    });
+
     test('every recorded scenario is replayed, or listed with a reason', () => {
-      const listed = [...replay.results.replayed.keys()].filter((scenario) => reasonOf(scenario) !== undefined);
-      expect(listed).toEqual([]);
       // A server that can't be set up otherwise leaves some out.
-      expect(topics.length < TOPICS.length ? [] : unexplained(replay)).toEqual([]);
+      const complete = offers.includes('variant') && offers.includes('restart');
+      expect(complete ? unexplained(replay) : []).toEqual([]);
     });
   });
 }

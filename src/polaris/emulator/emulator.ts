@@ -140,7 +140,7 @@ export class Emulator implements AsyncDisposable {
     const requestId = headerOf(request, 'x-request-id') ?? this.#nextRequestId();
     const body = await readBody(request);
     if (typeof body === 'symbol') {
-      if (body === TOO_LARGE) response.writeHead(413, { connection: 'close' }).end();
+      if (body === TOO_LARGE) response.writeHead(413).end();
       return;
     }
     const [path, query] = splitQuery(request.url ?? '/');

@@ -14,17 +14,19 @@ export const headerOf = (request: IncomingMessage, name: string): string | undef
   return Array.isArray(value) ? value[0] : value;
 };
 
-/** The body as text, unzipped if need be. Polaris takes up to 10 MiB. */
+/**
+ * The body as text, unzipped if need be. Polaris takes up to 10 MiB; what is beyond is read and forgotten, as a client
+ * that is cut off while it writes doesn't get to see the answer.
+ */
 export async function readBody(request: IncomingMessage): Promise<string | typeof TOO_LARGE | typeof CUT_OFF> {
-  if (Number(request.headers['content-length'] ?? 0) > BODY_LIMIT_BYTES) return TOO_LARGE;
   const chunks: Buffer[] = [];
   let size = 0;
   try {
     for await (const chunk of request as AsyncIterable<Buffer>) {
       size += chunk.length;
-      if (size > BODY_LIMIT_BYTES) return TOO_LARGE;
-      chunks.push(chunk);
+      if (size <= BODY_LIMIT_BYTES) chunks.push(chunk);
     }
+    if (size > BODY_LIMIT_BYTES) return TOO_LARGE;
     const content = Buffer.concat(chunks);
     return (request.headers['content-encoding'] === 'gzip' ? await unzip(content) : content).toString();
   } catch {

@@ -38,7 +38,8 @@ function authorizedTable(exchange: Exchange, operation: Operation): [Catalog, Ta
 
 /** GET .../tables/{table}. A matching `If-None-Match` is answered 304 without a look at the metadata file. */
 export async function loadTable(exchange: Exchange): Promise<Reply> {
-  const delegates = exchange.headers['x-iceberg-access-delegation'] !== undefined;
+  // PyIceberg always sends it unless it is set to nothing.
+  const delegates = String(exchange.headers['x-iceberg-access-delegation'] ?? '').trim() !== '';
   const [catalog, , served] = authorizedTable(exchange, delegates ? 'LOAD_TABLE_WITH_READ_DELEGATION' : 'LOAD_TABLE');
   const expected = exchange.headers['if-none-match'];
   if (expected?.trim() === '*') throw badRequest("If-None-Match may not take the value of '*'");

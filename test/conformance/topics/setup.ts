@@ -1,3 +1,4 @@
+import { removeCatalog } from '../clean-up.ts';
 import type { Replay, Topic } from '../replay.ts';
 import { notification, textAt } from '../replay.ts';
 
@@ -33,7 +34,7 @@ export const setup: Topic = {
     replay.useAdminToken(textAt(token, 'access_token'));
     const create = (scenario: string, name: string, type: string) =>
       replay.call(scenario, 'POST', `${MANAGEMENT}/catalogs`, { body: catalogBody(replay, name, { type }) });
-    for (const name of ['ext', 'int', 'perm']) replay.cleanUpLater(`/catalogs/${replay.named(name)}`);
+    for (const name of ['ext', 'int', 'perm']) replay.cleanUpLater(() => removeCatalog(replay, name));
     await create('catalog-create-external', 'ext', 'EXTERNAL');
     await create('catalog-create-external-again', 'ext', 'EXTERNAL');
     await create('catalog-create-internal', 'int', 'INTERNAL');

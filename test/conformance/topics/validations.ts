@@ -1,3 +1,4 @@
+import { removeCatalog } from '../clean-up.ts';
 import type { Topic } from '../replay.ts';
 
 export const validations: Topic = {
@@ -26,7 +27,7 @@ export const validations: Topic = {
 
     const s3 = (scenario: string, location: string) =>
       replay.notify(scenario, [['ns'], 't'], 'VALIDATE', { timestamp: 1, location }, { catalog: 's3cat' });
-    replay.cleanUpLater(`/catalogs/${replay.named('s3cat')}`);
+    replay.cleanUpLater(() => removeCatalog(replay, 's3cat'));
     // A folder of this run: a server in use may have another catalog on the recorded one.
     const base = `s3://bkt/${replay.named('wh')}`;
     await replay.call('catalog-s3-storage', 'POST', '/api/management/v1/catalogs', {
