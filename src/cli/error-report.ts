@@ -28,7 +28,10 @@ export function reportError(thrown: unknown, options: ReportOptions): number {
     stdout.write(`${mask(JSON.stringify({ event: 'error', code, message, fix }))}\n`);
   }
   const head = `polaris-push: ${paint.red(`[${error.code}]`)} ${error.message}`;
-  stderr.write(`${wrap(mask(head), WIDTH, '  ')}\n${wrap(mask(`${paint.bold('fix:')} ${error.fix}`), WIDTH, '  ')}\n`);
+  const [advice = '', ...commands] = error.fix.split('\n');
+  stderr.write(`${wrap(mask(head), WIDTH, '  ')}\n${wrap(mask(`${paint.bold('fix:')} ${advice}`), WIDTH, '  ')}\n`);
+  // Verbatim, as they are there to be copied.
+  for (const command of commands) stderr.write(`  ${mask(command)}\n`);
   if (options.debug) stderr.write(`${mask(traceOf(thrown))}\n`);
   return error.spec.exitCode;
 }

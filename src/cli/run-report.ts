@@ -69,6 +69,8 @@ function notified(event: PipelineEvent & { kind: 'notified' }, out: Out, log: Lo
     commit_to_visible_ms: commitToVisibleMs === undefined ? null : rounded(commitToVisibleMs),
   };
   if (outcome.kind === 'admitted') log.debug('notified', fields);
+  // A refusal of the table alone is told once, when it is parked.
+  else if (outcome.kind === 'refused' || outcome.kind === 'name-taken') log.debug('not-admitted', fields);
   else log.info('not-admitted', fields);
   if (type !== 'VALIDATE' || outcome.kind !== 'admitted') out.event('notification', fields);
 }

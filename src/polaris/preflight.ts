@@ -126,6 +126,7 @@ const OBSTACLE_FIXES: Readonly<Record<Obstacle, string>> = {
 const realmFinding = ({ realm }: TargetConfig): Finding => ({
   level: 'error',
   subject: 'realm',
+  code: 'POLARIS_NO_SUCH_REALM',
   detail:
     realm === undefined
       ? 'Polaris wants a realm and none is configured.'
@@ -154,7 +155,12 @@ function catalogFinding(failure: Failure, config: TargetConfig): Finding {
   const base = { level: 'error', subject: 'catalog', detail: sentence(failure.message) } as const;
   if (failure.kind === 'refused' && failure.reason === 'no-such-catalog') {
     const detail = `Polaris has no catalog ${JSON.stringify(config.catalog)}.`;
-    return { ...base, detail, fix: `Correct the catalog's name, or make it:\n${createCatalogCommand(config)}` };
+    return {
+      ...base,
+      code: 'POLARIS_NO_SUCH_CATALOG',
+      detail,
+      fix: `Correct the catalog's name, or make it:\n${createCatalogCommand(config)}`,
+    };
   }
   return base;
 }
@@ -246,6 +252,7 @@ function probeFailure(
     return {
       level: 'error',
       subject: 'type',
+      code: 'POLARIS_CATALOG_INTERNAL',
       detail: `${config.catalog} is an INTERNAL catalog, which takes no notifications.`,
       fix: `A catalog's type can't be changed. Make an EXTERNAL one and set catalog to its name:\n${command}`,
     };
