@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { MAIN } from './agent.ts';
+import { tryJudges } from './judges.ts';
 import { FAREWELL, OPERATIONS } from './operations.ts';
 import { pyIcebergSteps, type Step } from './pyiceberg-steps.ts';
 import { findPython, type Python } from './pyiceberg.ts';
@@ -109,6 +110,7 @@ async function main(): Promise<number> {
   const found = findToolchain();
   if (!found.ready) return refuse(`not run, as it needs ${found.missing.join('; and ')}.`);
   const tools = { jdk: found.jdk, maven: found.maven, main: agent };
+  tryJudges();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
   say(`JDK ${tools.jdk.feature} in ${tools.jdk.home}`);
   const python: Python = withPyIceberg ? await findPython() : { ready: false, reason: '--without-pyiceberg' };

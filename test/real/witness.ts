@@ -1,7 +1,6 @@
 import type { Emulator } from '../../src/polaris/emulator/emulator.ts';
 import type { AnsweredRequest } from '../../src/polaris/emulator/options.ts';
-import type { SourceTable } from './driver.ts';
-import type { Request } from './driver.ts';
+import type { Request, SourceTable } from './driver.ts';
 
 type Admitted = { readonly type: 'CREATE' | 'UPDATE' | 'DROP'; readonly table: string; readonly timestamp: bigint };
 
@@ -11,7 +10,7 @@ export class Witness {
   #notifications = 0;
   #seen = 0;
 
-  constructor(emulator: Emulator) {
+  constructor(emulator: Pick<Emulator, 'onRequest'>) {
     emulator.onRequest((request) => this.#take(request));
   }
 
