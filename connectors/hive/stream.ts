@@ -19,9 +19,9 @@ export type StreamHandlers = {
  */
 export type Stream = {
   /** Confirms exactly `lsn`. `ping`: the server shall answer, which proves that it is alive. */
-  confirm(lsn: Lsn, ping: boolean): void;
+  readonly confirm: (lsn: Lsn, ping: boolean) => void;
   /** Cuts the connection; resolves when it is gone. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 };
 
 /**
@@ -46,6 +46,8 @@ export async function openStream(
   const finish = (error: unknown) => {
     if (over) return;
     over = true;
+    // At once, however busy the consumer is: a server that stops may be waiting for us to leave.
+    socket.destroy();
     handlers.failed(error);
   };
   // An exception in a listener would be thrown inside the socket's callback and end the process.
