@@ -1,57 +1,72 @@
 import { describe, expect, test } from 'vitest';
 import { keyOf } from '../../src/core/table.ts';
+import { ManualClock } from '../runtime/manual-clock.ts';
 import { type Reply, Session } from './emulator-session.ts';
 
-/** How long a notification takes between looking at the table and committing: long enough that all of a race overlap. */
-const SLOW = { latencyMs: { notification: 100 } };
+/** A notification takes this long between looking at the table and committing. */
+const LATENCY_MS = 100;
 const RACERS = 20;
 const T = keyOf({ namespace: ['ns'], name: 't' });
 
 const answers = (replies: readonly Reply[]): string[] =>
   replies.map(({ status, error }) => (error === undefined ? String(status) : `${status} ${error}`)).toSorted();
 
+/** A session on which time stands still, so that notifications wait for each other before they commit. */
+async function openWithClock(): Promise<{ readonly session: Session; readonly clock: ManualClock }> {
+  const clock = new ManualClock();
+  return { clock, session: await Session.open({ clock, latencyMs: { notification: LATENCY_MS } }) };
+}
+
+/** Waits until all of these requests have looked at the table, then lets them commit in the order of their arrival. */
+async function commit(clock: ManualClock, ...requests: readonly Promise<Reply>[]): Promise<Reply[]> {
+  await expect.poll(() => clock.sleeping).toBe(requests.length);
+  await clock.advance(LATENCY_MS);
+  return Promise.all(requests);
+}
+
 describe('Notifications that race for one table', () => {
   test('lose to the first that commits, and may be sent again', async () => {
-    await using session = await Session.open(SLOW);
-    const files = [1, 2, 3].map((version) => session.metadata('t', { version }).uri);
-    await session.notify('t', 'CREATE', 1, files[0]);
-    const racing = [2, 3, 4].map((timestamp) => session.notify('t', 'UPDATE', timestamp, files[timestamp - 2]));
-    const replies = await Promise.all(racing);
+    const { clock, session } = await openWithClock();
+    await using _ = session;
+    const { uri } = session.metadata('t');
+    const update = (timestamp: number) => session.notify('t', 'UPDATE', timestamp, uri);
+    await commit(clock, session.notify('t', 'CREATE', 1, uri));
+    const replies = await commit(clock, ...[2, 3, 4].map(update));
     expect(answers(replies)).toEqual(['204', '409 CommitConflictException', '409 CommitConflictException']);
-    expect(await session.notify('t', 'UPDATE', 5, files[2])).toMatchObject({ status: 204 });
+    expect(answers(await commit(clock, update(5)))).toEqual(['204']);
   });
 
   test('are stale when they come after a newer one was admitted', async () => {
-    await using session = await Session.open(SLOW);
+    const { clock, session } = await openWithClock();
+    await using _ = session;
     const { uri } = session.metadata('t');
-    await session.notify('t', 'CREATE', 9, uri);
+    await commit(clock, session.notify('t', 'CREATE', 9, uri));
+    // Refused before it would have to wait.
     expect(answers([await session.notify('t', 'UPDATE', 8, uri)])).toEqual(['409 AlreadyExistsException']);
   });
 
   test('that create it end with one table', async () => {
-    await using session = await Session.open(SLOW);
+    const { clock, session } = await openWithClock();
+    await using _ = session;
     const { uri } = session.metadata('t');
-    const replies = await Promise.all([1, 2, 3].map((timestamp) => session.notify('t', 'CREATE', timestamp, uri)));
+    const replies = await commit(clock, ...[1, 2, 3].map((timestamp) => session.notify('t', 'CREATE', timestamp, uri)));
     expect(answers(replies)).toEqual(['204', '409 AlreadyExistsException', '409 AlreadyExistsException']);
     expect(replies.map(({ text }) => text).join()).toContain('Table already exists: ns.t');
     expect([...session.emulator.tables('ext').keys()]).toEqual([T]);
   });
 
-  test('are told of a missing parent path when a DROP comes between', async () => {
-    await using session = await Session.open(SLOW);
+  test('are told of a missing parent path when the table is dropped meanwhile', async () => {
+    const { clock, session } = await openWithClock();
+    await using _ = session;
     const { uri } = session.metadata('t');
-    await session.notify('t', 'CREATE', 1, uri);
-    const arrived = Promise.withResolvers<void>();
-    session.emulator.intercept(({ type }) => {
-      if (type === 'UPDATE') arrived.resolve();
-      return 'pass';
-    });
+    await commit(clock, session.notify('t', 'CREATE', 1, uri));
     const update = session.notify('t', 'UPDATE', 2, uri);
-    await arrived.promise;
-    // Not by a notification, which would take its time as well.
-    const [reply] = await Promise.all([update, session.send('DELETE', session.path('t'))]);
-    expect(reply.status).toBe(404);
-    expect(reply.text).toContain('Parent path does not exist for ns.t');
+    await expect.poll(() => clock.sleeping).toBe(1);
+    // Not by a notification, which would wait as well.
+    expect(await session.send('DELETE', session.path('t'))).toMatchObject({ status: 204 });
+    const [reply] = await commit(clock, update);
+    expect(reply).toMatchObject({ status: 404, error: 'NotFoundException' });
+    expect(reply?.text).toContain('Parent path does not exist for ns.t');
   });
 
   test('of both kinds are lost without any latency, too, as reading a file takes time', async () => {
