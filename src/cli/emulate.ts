@@ -8,7 +8,7 @@ import type { Frame } from './frame.ts';
 type EmulateOptions = {
   readonly port: number;
   readonly host: string;
-  readonly catalog: readonly EmulatedCatalog[];
+  readonly catalog?: readonly EmulatedCatalog[] | undefined;
 };
 
 /** Of Polaris's own quick start; nothing here is worth protecting. */
@@ -23,12 +23,7 @@ export const emulateCommand = (frame: Frame): Command =>
       )
       .option('--port <port>', 'port to listen on; 0 takes a free one', portNumber, 8181)
       .option('--host <address>', 'address to listen on', '127.0.0.1')
-      .option<readonly EmulatedCatalog[]>(
-        '--catalog <name=location>',
-        'an EXTERNAL catalog and its allowed location; repeatable',
-        addCatalog,
-        [],
-      )
+      .option('--catalog <name=location>', 'an EXTERNAL catalog and its allowed location; repeatable', addCatalog)
       .addHelpText(
         'after',
         `
@@ -43,7 +38,7 @@ Ctrl-C stops it.
     emulate,
   );
 
-async function emulate(context: PlainContext, { port, host, catalog }: EmulateOptions): Promise<ExitCode> {
+async function emulate(context: PlainContext, { port, host, catalog = [] }: EmulateOptions): Promise<ExitCode> {
   const { clock, log, out, signal } = context;
   await using emulator = await listen({ port, host, catalogs: catalog, credentials: CREDENTIALS, clock });
   emulator.onRequest((request) => log.debug('request', fieldsOf(request)));
@@ -88,7 +83,7 @@ function portNumber(text: string): number {
   return port;
 }
 
-function addCatalog(text: string, before: readonly EmulatedCatalog[]): readonly EmulatedCatalog[] {
+function addCatalog(text: string, before: readonly EmulatedCatalog[] = []): readonly EmulatedCatalog[] {
   const { name, location } = /^(?<name>[^=]+)=(?<location>[a-z][a-z0-9]*:\/.+)$/.exec(text)?.groups ?? {};
   if (name === undefined || location === undefined) {
     throw new InvalidArgumentError('Expected NAME=LOCATION, such as main=file:///tmp/warehouse.');
