@@ -99,7 +99,7 @@ function showFinding({ level, subject, detail, fix }: Finding, out: Out): void {
   const { paint, width } = out;
   const colour = { ok: paint.green, warning: paint.yellow, error: paint.red }[level];
   // Aligned by what is seen: the sign's escape codes have no width.
-  out.line(`  ${colour(SIGNS[level])} ${wrap(`${subject}: ${detail}`, width - 4, '    ')}`);
+  out.line(`  ${colour(SIGNS[level])} ${wrap(`${subject}: ${detail}`, width, '    ')}`);
   // Verbatim, as it is there to be copied.
   if (fix !== undefined) out.line(indented(`fix: ${fix}`, '      '));
 }

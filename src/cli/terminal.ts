@@ -70,7 +70,10 @@ export function createOut(
   };
 }
 
-/** Breaks text at blanks so that no line is longer than `width`; a longer word keeps a line of its own. Line feeds stay. */
+/**
+ * Breaks text at blanks so that no line is longer than `width`, the indent included, which stands before every line but
+ * the first: that one follows something as wide. A longer word keeps a line of its own, and line feeds stay.
+ */
 export function wrap(text: string, width: number, indent: string = ''): string {
   return text
     .split('\n')

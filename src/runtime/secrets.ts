@@ -7,12 +7,14 @@ const SHORTEST = 4;
  * everything that writes text for people passes it through `mask` last.
  */
 export class Secrets {
-  readonly #values = new Set<string>();
+  /** The longest first, so that one which contains another leaves no rest of it. */
+  #values: readonly string[] = [];
 
   /** Registers a secret as it is, URL-encoded, and as it reads within JSON. */
   add(value: string): void {
-    for (const form of [value, encodeURIComponent(value), JSON.stringify(value).slice(1, -1)])
-      if (form.length >= SHORTEST) this.#values.add(form);
+    const forms = [value, encodeURIComponent(value), JSON.stringify(value).slice(1, -1)];
+    const known = new Set([...this.#values, ...forms.filter((form) => form.length >= SHORTEST)]);
+    this.#values = [...known].toSorted((a, b) => b.length - a.length);
   }
 
   /** Registers the passwords of the connection URL or connection string that `text` may be. */
@@ -24,17 +26,20 @@ export class Secrets {
     }
   }
 
-  /** The text without secrets; the longest go first, so that one which contains another leaves no rest of it. */
+  /** The text without secrets. JSON stays JSON. */
   mask(text: string): string {
     let masked = text;
-    for (const value of [...this.#values].toSorted((a, b) => b.length - a.length))
-      masked = masked.replaceAll(value, MASK);
+    for (const value of this.#values) masked = masked.replaceAll(value, MASK);
     return maskPasswords(masked);
   }
 }
 
-/** `scheme://user:password@host`, and `password=` as in a query or in libpq's connection strings. */
-const PASSWORDS = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/?#@]*:)([^\s]+)(?=@)|(\b\w*password=)([^\s&]+)/gi;
+/**
+ * `scheme://user:password@host`, and `password=` as in a query or in libpq's connection strings. What follows the colon
+ * is no password if it is a port. Neither crosses a quote, so that masked JSON stays JSON.
+ */
+const PASSWORDS =
+  /(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/?#@"']*:)((?!\d{1,5}(?:[/?#]|$))[^\s"']+)(?=@)|(\b\w*password=)('[^']*'|[^\s&"',;}]+)/gi;
 
 /** The text with the passwords of its URLs and connection strings masked. */
 export const maskPasswords = (text: string): string =>

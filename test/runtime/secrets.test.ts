@@ -38,6 +38,11 @@ describe('Secrets', () => {
     ['postgresql://db:5432/x', 'postgresql://db:5432/x'],
     ['https://polaris:8181/api', 'https://polaris:8181/api'],
     ['host=db sslpassword=pw', 'host=db sslpassword=***'],
+    ["host=db password='two words' user=me", 'host=db password=*** user=me'],
+    ['postgresql://:pw@db/x', 'postgresql://:***@db/x'],
+    ['http://host:8181/me@corp', 'http://host:8181/me@corp'],
+    ['{"uri":"http://host:8181/api","who":"me@corp"}', '{"uri":"http://host:8181/api","who":"me@corp"}'],
+    ['{"a":"db://u:p@h","b":"password=x","c":"y@z"}', '{"a":"db://u:***@h","b":"password=***","c":"y@z"}'],
   ] as const)('maskPasswords: %s', ([text, masked]) => {
     expect(maskPasswords(text)).toBe(masked);
   });
