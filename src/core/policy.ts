@@ -26,7 +26,7 @@ export const DEFAULT_POLICY: Policy = {
   adopt: false,
   recreate: 'keep',
   drops: 'fenced',
-  backoff: { baseMs: 100, maxMs: 60_000 },
+  backoff: { baseMs: 100, maxMs: 10_000 },
   leapsMs: [0, 1000, 60_000, 3_600_000, 86_400_000],
   renameWaitMs: 300_000,
 };
