@@ -6,12 +6,15 @@ export type Proxy = AsyncDisposable & {
   readonly port: number;
   cut(): void;
   freeze(): void;
+  /** Connections made from now on lead to another port. */
+  redirect(port: number): void;
 };
 
 export async function startProxy(targetPort: number): Promise<Proxy> {
   const sockets = new Set<Socket>();
+  let target = targetPort;
   const server = createServer((client) => {
-    const upstream = connect(targetPort, '127.0.0.1');
+    const upstream = connect(target, '127.0.0.1');
     for (const [from, to] of [
       [client, upstream],
       [upstream, client],
@@ -34,6 +37,9 @@ export async function startProxy(targetPort: number): Promise<Proxy> {
     cut,
     freeze: () => {
       for (const socket of sockets) socket.unpipe().pause();
+    },
+    redirect: (port) => {
+      target = port;
     },
     async [Symbol.asyncDispose]() {
       cut();
