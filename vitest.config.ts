@@ -8,9 +8,10 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/**/*.pg.test.ts', 'test/**/*.polaris.test.ts', 'test/real/**'],
+          exclude: ['test/**/*.pg.test.ts', 'test/**/*.polaris.test.ts', 'test/**/*.sqs.test.ts', 'test/real/**'],
         },
       },
+      { test: { name: 'sqs', include: ['test/**/*.sqs.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 } },
       { test: { name: 'pg', include: ['test/**/*.pg.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 } },
       ...(process.env['POLARIS_URI'] === undefined
         ? []
