@@ -21,11 +21,11 @@ export function grantCommands(config: TargetConfig, principalRole: string | unde
   const assign = `${managementUri(config)}/principal-roles/${principalRole === undefined ? 'PRINCIPAL_ROLE' : encodeURIComponent(principalRole)}/catalog-roles/${encodeURIComponent(config.catalog)}`;
   return [
     ...(principalRole === undefined ? ["# PRINCIPAL_ROLE: the principal role of the agent's principal"] : []),
-    curl(config, 'POST', roles, JSON.stringify({ catalogRole: { name: CATALOG_ROLE } })),
+    curl(config, `POST ${roles}`, JSON.stringify({ catalogRole: { name: CATALOG_ROLE } })),
     `for privilege in ${PRIVILEGES.join(' ')}; do`,
-    `  ${curl(config, 'PUT', `${roles}/${CATALOG_ROLE}/grants`, '{"grant":{"type":"catalog","privilege":"\'$privilege\'"}}', true)}`,
+    `  ${curl(config, `PUT ${roles}/${CATALOG_ROLE}/grants`, '{"grant":{"type":"catalog","privilege":"\'$privilege\'"}}', true)}`,
     'done',
-    curl(config, 'PUT', assign, JSON.stringify({ catalogRole: { name: CATALOG_ROLE } })),
+    curl(config, `PUT ${assign}`, JSON.stringify({ catalogRole: { name: CATALOG_ROLE } })),
   ].join('\n');
 }
 
@@ -45,19 +45,20 @@ export function createCatalogCommand(config: TargetConfig, catalog: string = con
   };
   return [
     '# Fill in where the tables lie; storageType is S3, GCS, AZURE or FILE',
-    curl(config, 'POST', `${managementUri(config)}/catalogs`, JSON.stringify(body)),
+    curl(config, `POST ${managementUri(config)}/catalogs`, JSON.stringify(body)),
   ].join('\n');
 }
 
 /** The command that shows the catalog's type and allowed locations. */
 export const showCatalogCommand = (config: TargetConfig): string =>
-  curl(config, 'GET', `${managementUri(config)}/catalogs/${encodeURIComponent(config.catalog)}`);
+  curl(config, `GET ${managementUri(config)}/catalogs/${encodeURIComponent(config.catalog)}`);
 
 /** Polaris's management API is a sibling of the catalog API. */
 const managementUri = ({ uri }: TargetConfig): string => `${uri.replace(/\/api\/catalog$/, '')}/api/management/v1`;
 
-/** `spliced`: the body leaves and re-enters the quotes by itself, for a shell variable. */
-function curl(config: TargetConfig, method: string, url: string, body?: string, spliced: boolean = false): string {
+/** `request` is method and address, with a blank between them. `spliced`: the body leaves and re-enters the quotes by itself, for a shell variable. */
+function curl(config: TargetConfig, request: string, body?: string, spliced: boolean = false): string {
+  const [method = '', url = ''] = request.split(' ');
   return [
     `curl -fsS -X ${method} ${quote(url)} -H "Authorization: Bearer $TOKEN"`,
     ...(config.realm === undefined ? [] : [`-H ${quote(`Polaris-Realm: ${config.realm}`)}`]),

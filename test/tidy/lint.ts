@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { ROOT, type Violation } from './tree.ts';
 
 const SIZE = {
+  'max-params': ['error', { max: 4 }],
   'max-lines-per-function': ['error', { max: 70, skipBlankLines: true, skipComments: true }],
 };
 const CORE_SIZE = { 'max-lines': ['error', { max: 400 }] };

@@ -82,13 +82,9 @@ const POLARIS = '/api/catalog/polaris/v1/{prefix}/namespaces/{namespace}';
 const MANAGEMENT = '/api/management/v1';
 const CATALOG_ROLES = `${MANAGEMENT}/catalogs/{catalog}/catalog-roles`;
 
-function add(
-  method: string,
-  path: string,
-  kind: RequestKind,
-  handle: Route['handle'],
-  more: Partial<Route> = {},
-): void {
+/** `place` is method and path, with a blank between them. */
+function add(place: string, kind: RequestKind, handle: Route['handle'], more: Partial<Route> = {}): void {
+  const [method = '', path = ''] = place.split(' ');
   let at = ROOT;
   for (const segment of path.split('/').slice(1)) {
     let next = segment.startsWith('{') ? at.parameter : at.literals.get(segment);
@@ -102,79 +98,78 @@ function add(
   at.methods.set(method, { kind, handle, consumes: 'application/json', open: false, ...more });
 }
 
-add('POST', `${CATALOG}/oauth/tokens`, 'token', issueToken, {
+add(`POST ${CATALOG}/oauth/tokens`, 'token', issueToken, {
   consumes: 'application/x-www-form-urlencoded',
   open: true,
 });
-add('GET', `${CATALOG}/config`, 'config', config);
-add('POST', `${NAMESPACE}/tables/{table}/notifications`, 'notification', notify);
-add('GET', `${NAMESPACE}/tables/{table}`, 'load', loadTable);
-add('HEAD', `${NAMESPACE}/tables/{table}`, 'load', tableExists);
-add('POST', `${NAMESPACE}/tables/{table}`, 'other', updateTable);
-add('DELETE', `${NAMESPACE}/tables/{table}`, 'other', dropTable);
-add('POST', `${NAMESPACE}/tables/{table}/metrics`, 'other', reportMetrics);
-add('GET', `${NAMESPACE}/tables`, 'list', listTables);
-add('POST', `${NAMESPACE}/tables`, 'other', createTable);
-add('POST', `${NAMESPACE}/register`, 'other', registerTable);
-add('POST', `${CATALOG}/{prefix}/tables/rename`, 'other', renameTable);
-add('POST', `${CATALOG}/{prefix}/transactions/commit`, 'other', commitTransaction);
-add('GET', `${CATALOG}/{prefix}/namespaces`, 'list', listNamespaces);
-add('POST', `${CATALOG}/{prefix}/namespaces`, 'other', createNamespace);
-add('GET', NAMESPACE, 'other', loadNamespace);
-add('HEAD', NAMESPACE, 'other', namespaceExists);
-add('DELETE', NAMESPACE, 'other', dropNamespace);
-add('POST', `${NAMESPACE}/properties`, 'other', updateNamespaceProperties);
-add('POST', `${NAMESPACE}/register-view`, 'other', registerView);
-add('GET', `${NAMESPACE}/views`, 'list', listViews);
-add('POST', `${NAMESPACE}/views`, 'other', createView);
-add('GET', `${NAMESPACE}/views/{view}`, 'other', loadView);
-add('HEAD', `${NAMESPACE}/views/{view}`, 'other', viewExists);
-add('POST', `${NAMESPACE}/views/{view}`, 'other', replaceView);
-add('DELETE', `${NAMESPACE}/views/{view}`, 'other', dropView);
-add('GET', `${POLARIS}/generic-tables`, 'list', listGenericTables);
-add('POST', `${POLARIS}/generic-tables`, 'other', createGenericTable);
-add('GET', `${POLARIS}/generic-tables/{table}`, 'other', loadGenericTable);
-add('DELETE', `${POLARIS}/generic-tables/{table}`, 'other', dropGenericTable);
-for (const [method, path] of [
-  ['GET', `${POLARIS}/policies`],
-  ['POST', `${POLARIS}/policies`],
-  ['GET', `${POLARIS}/policies/{policy}`],
-  ['PUT', `${POLARIS}/policies/{policy}`],
-  ['DELETE', `${POLARIS}/policies/{policy}`],
-  ['PUT', `${POLARIS}/policies/{policy}/mappings`],
-  ['POST', `${POLARIS}/policies/{policy}/mappings`],
-  ['GET', '/api/catalog/polaris/v1/{prefix}/applicable-policies'],
-] as const) {
-  add(method, path, 'other', () => notEmulated('policies'));
+add(`GET ${CATALOG}/config`, 'config', config);
+add(`POST ${NAMESPACE}/tables/{table}/notifications`, 'notification', notify);
+add(`GET ${NAMESPACE}/tables/{table}`, 'load', loadTable);
+add(`HEAD ${NAMESPACE}/tables/{table}`, 'load', tableExists);
+add(`POST ${NAMESPACE}/tables/{table}`, 'other', updateTable);
+add(`DELETE ${NAMESPACE}/tables/{table}`, 'other', dropTable);
+add(`POST ${NAMESPACE}/tables/{table}/metrics`, 'other', reportMetrics);
+add(`GET ${NAMESPACE}/tables`, 'list', listTables);
+add(`POST ${NAMESPACE}/tables`, 'other', createTable);
+add(`POST ${NAMESPACE}/register`, 'other', registerTable);
+add(`POST ${CATALOG}/{prefix}/tables/rename`, 'other', renameTable);
+add(`POST ${CATALOG}/{prefix}/transactions/commit`, 'other', commitTransaction);
+add(`GET ${CATALOG}/{prefix}/namespaces`, 'list', listNamespaces);
+add(`POST ${CATALOG}/{prefix}/namespaces`, 'other', createNamespace);
+add(`GET ${NAMESPACE}`, 'other', loadNamespace);
+add(`HEAD ${NAMESPACE}`, 'other', namespaceExists);
+add(`DELETE ${NAMESPACE}`, 'other', dropNamespace);
+add(`POST ${NAMESPACE}/properties`, 'other', updateNamespaceProperties);
+add(`POST ${NAMESPACE}/register-view`, 'other', registerView);
+add(`GET ${NAMESPACE}/views`, 'list', listViews);
+add(`POST ${NAMESPACE}/views`, 'other', createView);
+add(`GET ${NAMESPACE}/views/{view}`, 'other', loadView);
+add(`HEAD ${NAMESPACE}/views/{view}`, 'other', viewExists);
+add(`POST ${NAMESPACE}/views/{view}`, 'other', replaceView);
+add(`DELETE ${NAMESPACE}/views/{view}`, 'other', dropView);
+add(`GET ${POLARIS}/generic-tables`, 'list', listGenericTables);
+add(`POST ${POLARIS}/generic-tables`, 'other', createGenericTable);
+add(`GET ${POLARIS}/generic-tables/{table}`, 'other', loadGenericTable);
+add(`DELETE ${POLARIS}/generic-tables/{table}`, 'other', dropGenericTable);
+for (const place of [
+  `GET ${POLARIS}/policies`,
+  `POST ${POLARIS}/policies`,
+  `GET ${POLARIS}/policies/{policy}`,
+  `PUT ${POLARIS}/policies/{policy}`,
+  `DELETE ${POLARIS}/policies/{policy}`,
+  `PUT ${POLARIS}/policies/{policy}/mappings`,
+  `POST ${POLARIS}/policies/{policy}/mappings`,
+  'GET /api/catalog/polaris/v1/{prefix}/applicable-policies',
+]) {
+  add(place, 'other', () => notEmulated('policies'));
 }
-add('POST', `${CATALOG}/{prefix}/views/rename`, 'other', () => notEmulated('renaming views'));
+add(`POST ${CATALOG}/{prefix}/views/rename`, 'other', () => notEmulated('renaming views'));
 
-add('GET', `${MANAGEMENT}/catalogs`, 'management', listCatalogs);
-add('POST', `${MANAGEMENT}/catalogs`, 'management', createCatalog);
-add('GET', `${MANAGEMENT}/catalogs/{catalog}`, 'management', getCatalog);
-add('PUT', `${MANAGEMENT}/catalogs/{catalog}`, 'management', updateCatalog);
-add('DELETE', `${MANAGEMENT}/catalogs/{catalog}`, 'management', deleteCatalog);
-add('GET', CATALOG_ROLES, 'management', listCatalogRoles);
-add('POST', CATALOG_ROLES, 'management', createCatalogRole);
-add('DELETE', `${CATALOG_ROLES}/{role}`, 'management', deleteCatalogRole);
-add('GET', `${CATALOG_ROLES}/{role}/grants`, 'management', listGrants);
-add('PUT', `${CATALOG_ROLES}/{role}/grants`, 'management', addGrant);
-add('POST', `${CATALOG_ROLES}/{role}/grants`, 'management', revokeGrant);
-add('GET', `${MANAGEMENT}/principals`, 'management', listPrincipals);
-add('POST', `${MANAGEMENT}/principals`, 'management', createPrincipal);
-add('GET', `${MANAGEMENT}/principals/{principal}`, 'management', getPrincipal);
-add('DELETE', `${MANAGEMENT}/principals/{principal}`, 'management', deletePrincipal);
-add('POST', `${MANAGEMENT}/principals/{principal}/rotate`, 'management', renewCredentials);
-add('POST', `${MANAGEMENT}/principals/{principal}/reset`, 'management', renewCredentials);
-add('PUT', `${MANAGEMENT}/principals/{principal}/principal-roles`, 'management', assignPrincipalRole);
-add('DELETE', `${MANAGEMENT}/principals/{principal}/principal-roles/{role}`, 'management', revokePrincipalRole);
-add('GET', `${MANAGEMENT}/principal-roles`, 'management', listPrincipalRoles);
-add('POST', `${MANAGEMENT}/principal-roles`, 'management', createPrincipalRole);
-add('DELETE', `${MANAGEMENT}/principal-roles/{role}`, 'management', deletePrincipalRole);
-add('PUT', `${MANAGEMENT}/principal-roles/{role}/catalog-roles/{catalog}`, 'management', assignCatalogRole);
+add(`GET ${MANAGEMENT}/catalogs`, 'management', listCatalogs);
+add(`POST ${MANAGEMENT}/catalogs`, 'management', createCatalog);
+add(`GET ${MANAGEMENT}/catalogs/{catalog}`, 'management', getCatalog);
+add(`PUT ${MANAGEMENT}/catalogs/{catalog}`, 'management', updateCatalog);
+add(`DELETE ${MANAGEMENT}/catalogs/{catalog}`, 'management', deleteCatalog);
+add(`GET ${CATALOG_ROLES}`, 'management', listCatalogRoles);
+add(`POST ${CATALOG_ROLES}`, 'management', createCatalogRole);
+add(`DELETE ${CATALOG_ROLES}/{role}`, 'management', deleteCatalogRole);
+add(`GET ${CATALOG_ROLES}/{role}/grants`, 'management', listGrants);
+add(`PUT ${CATALOG_ROLES}/{role}/grants`, 'management', addGrant);
+add(`POST ${CATALOG_ROLES}/{role}/grants`, 'management', revokeGrant);
+add(`GET ${MANAGEMENT}/principals`, 'management', listPrincipals);
+add(`POST ${MANAGEMENT}/principals`, 'management', createPrincipal);
+add(`GET ${MANAGEMENT}/principals/{principal}`, 'management', getPrincipal);
+add(`DELETE ${MANAGEMENT}/principals/{principal}`, 'management', deletePrincipal);
+add(`POST ${MANAGEMENT}/principals/{principal}/rotate`, 'management', renewCredentials);
+add(`POST ${MANAGEMENT}/principals/{principal}/reset`, 'management', renewCredentials);
+add(`PUT ${MANAGEMENT}/principals/{principal}/principal-roles`, 'management', assignPrincipalRole);
+add(`DELETE ${MANAGEMENT}/principals/{principal}/principal-roles/{role}`, 'management', revokePrincipalRole);
+add(`GET ${MANAGEMENT}/principal-roles`, 'management', listPrincipalRoles);
+add(`POST ${MANAGEMENT}/principal-roles`, 'management', createPrincipalRole);
+add(`DELETE ${MANAGEMENT}/principal-roles/{role}`, 'management', deletePrincipalRole);
+add(`PUT ${MANAGEMENT}/principal-roles/{role}/catalog-roles/{catalog}`, 'management', assignCatalogRole);
 add(
-  'DELETE',
-  `${MANAGEMENT}/principal-roles/{role}/catalog-roles/{catalog}/{catalogRole}`,
+  `DELETE ${MANAGEMENT}/principal-roles/{role}/catalog-roles/{catalog}/{catalogRole}`,
   'management',
   revokeCatalogRole,
 );
