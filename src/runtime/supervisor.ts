@@ -22,6 +22,9 @@ export type SupervisorBackoff = {
 
 const DEFAULT_BACKOFF: SupervisorBackoff = { baseMs: 200, maxMs: 30_000, healthyMs: 60_000 };
 
+/** A task that fails sooner after it said that it works again doesn't: or it would be started over and over without delay. */
+const SETTLED_MS = 5_000;
+
 /** A failure that is over within this time is not worth anybody's attention. */
 const QUIET_MS = 2_000;
 /** From here on somebody should look. */
@@ -29,8 +32,8 @@ const LOUD_MS = 20_000;
 
 /**
  * Runs a task and starts it again when it fails, with exponential backoff and full jitter, until it ends by itself or
- * `signal` aborts. `healthy()` is for a task to say that it works again. Throws what the task threw if trying again
- * cannot help (a `PushError` with retry `never`).
+ * `signal` aborts. `healthy()` is for a task to say that it works again; if that lasts some seconds, its next failure
+ * counts as the first. Throws what the task threw if trying again cannot help (a `PushError` with retry `never`).
  */
 export async function supervise(
   name: string,
@@ -41,19 +44,21 @@ export async function supervise(
   const { baseMs, maxMs, healthyMs } = deps.backoff ?? DEFAULT_BACKOFF;
   const log = deps.log.child({ task: name });
   let failures = 0;
-  const healthy = () => {
-    if (failures > 0) log.info('task-recovered', { failures });
-    failures = 0;
-  };
 
   while (!signal.aborted) {
     const startedMs = clock.monotonicMs();
+    let recoveredAtMs = Number.POSITIVE_INFINITY;
+    const healthy = () => {
+      recoveredAtMs = Math.min(recoveredAtMs, clock.monotonicMs());
+      if (failures > 0) log.info('task-recovered', { failures });
+    };
     try {
       return await run(signal, healthy);
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof PushError && error.spec.retry === 'never') throw error;
-      if (clock.monotonicMs() - startedMs >= healthyMs) failures = 0;
+      const nowMs = clock.monotonicMs();
+      if (nowMs - startedMs >= healthyMs || nowMs - recoveredAtMs >= SETTLED_MS) failures = 0;
       const delayMs = backoffMs(failures, { baseMs, maxMs, random: random() });
       // Judged by the ceiling: the delay itself is drawn by lot and may be short by luck.
       const ceilingMs = Math.min(maxMs, baseMs * 2 ** Math.min(failures, 30));

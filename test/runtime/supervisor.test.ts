@@ -91,19 +91,26 @@ describe('A supervised task', () => {
     expect(delays(log)).toEqual([50, 100, 50]);
   });
 
-  test('that says it is healthy starts counting anew, and its recovery is logged', async () => {
+  test.for([
+    ['and stays so for a while starts counting anew', 5000, [50, 50]],
+    ['and fails at once is not', 4999, [50, 100]],
+  ] as const)('that says it is healthy %s', async ([, lastsMs, expected]) => {
     let starts = 0;
     const { clock, log, controller, ended } = setUp(async (_, healthy) => {
       starts++;
-      if (starts === 2) healthy();
+      if (starts === 2) {
+        healthy();
+        await clock.sleep(lastsMs);
+      }
       throw new Error('broken');
     });
     await settled();
     await clock.advance(50);
+    await clock.advance(lastsMs);
     controller.abort();
     await ended;
     expect(log.lines.map(({ event }) => event)).toEqual(['task-failed', 'task-recovered', 'task-failed']);
-    expect(delays(log)).toEqual([50, 50]);
+    expect(delays(log)).toEqual(expected);
   });
 
   test('is logged the louder the longer it fails', async () => {
