@@ -7,7 +7,7 @@ import { report } from './report.ts';
 import { Screen, type View } from './screen.ts';
 import { Session } from './session.ts';
 import { truth } from './truth.ts';
-import { createNamespaces, fixedWorkload, Operations, randomWorkload, type Writers } from './workload.ts';
+import { createTables, fixedWorkload, Operations, randomWorkload, type Writers } from './workload.ts';
 import { HiveWriter } from './writer.ts';
 
 /** How a run talks, and what ends it. */
@@ -24,8 +24,10 @@ export type Run = {
 /** After the last operation, both sides must be equal within this. It takes a fraction of a second. */
 const SETTLE_MS = 15_000;
 const ENGINES = 3;
-const PAUSE_MS = 500;
+const PAUSE_MS = 400;
 const COMPARE_MS = 1_000;
+const STOP = 'Ctrl-C: stop, compare, verdict';
+const STOPPING = 'Stopping: finishing what is under way. Ctrl-C once more ends at once.';
 
 /** The main job on embedded parts. Returns the exit code: 0 only when both sides are equal in the end. */
 export async function demonstrate(run: Run): Promise<number> {
@@ -109,25 +111,23 @@ async function live({ run, session, writers, title }: Work): Promise<Done> {
   const operations = new Operations();
   const startedMs = Date.now();
   let compared: View['compared'];
-  let hint = 'Ctrl-C: stop, compare, verdict';
-  await createNamespaces(writers.locking);
   const view = (): View => {
     const { statistics } = session;
+    const hint = run.signal.aborted ? STOPPING : STOP;
     return { title, startedMs, nowMs: Date.now(), statistics, operations: operations.counts, compared, hint };
   };
   using screen = new Screen(process.stdout, run.coloured, view);
   const broken = new AbortController();
   const signal = AbortSignal.any([run.signal, broken.signal]);
   const pause = (ms: number) => sleep(ms, undefined, { signal }).catch(() => {});
-  const parts = Array.from({ length: ENGINES }, () =>
+  const engine = () =>
     randomWorkload({
       writers,
       operations,
       signal,
       pause: () => pause(PAUSE_MS * 2 * Math.random()),
       random: Math.random,
-    }),
-  );
+    });
   const watch = async () => {
     while (!signal.aborted) {
       session.check();
@@ -135,11 +135,11 @@ async function live({ run, session, writers, title }: Work): Promise<Done> {
       await pause(COMPARE_MS);
     }
   };
+  await createTables(writers.locking, operations);
   // One that fails ends them all, and the run.
-  const all = [...parts, watch()].map((part) => part.catch((error: unknown) => broken.abort(error)));
-  await Promise.all(all);
+  const parts = [watch(), ...Array.from({ length: ENGINES }, engine)];
+  await Promise.all(parts.map((part) => part.catch((error: unknown) => broken.abort(error))));
   if (broken.signal.aborted) throw broken.signal.reason;
-  hint = 'Stopping: what is under way is being finished. Ctrl-C once more ends at once.';
   screen.draw();
   return { comparison: await session.equal(SETTLE_MS), operations };
 }

@@ -27,7 +27,8 @@ async function main(argv: readonly string[]): Promise<number> {
     signal: interruption.signal,
     print: (line: string) => stdout.write(`${line}\n`),
   };
-  return own === undefined ? demonstrate(run) : mirrorOwnSystems(run, own);
+  // Awaited here: the interruption is listened for until the end.
+  return own === undefined ? await demonstrate(run) : await mirrorOwnSystems(run, own);
 }
 
 function failed(error: unknown): number {

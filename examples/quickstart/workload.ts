@@ -17,38 +17,53 @@ export class Operations {
   }
 }
 
+type Part = (work: Work) => Promise<void>;
+type Work = Writers & {
+  readonly did: (name: string, work: Promise<unknown>) => Promise<void>;
+  /** Several at once. */
+  readonly commits: (writer: HiveWriter, table: string, count: number) => Promise<unknown>;
+};
+
 /**
  * Everything that happens to tables in a metastore, each at least once: what must show in Polaris, what must not, several
  * things at a time, and bursts. `operations` counts; `onPart` is told what comes next.
  */
 export async function fixedWorkload(
-  { locking, lockFree }: Writers,
+  writers: Writers,
   operations: Operations,
   onPart: (text: string) => void = () => {},
 ): Promise<void> {
   const did = (name: string, work: Promise<unknown>) => operations.do(name, work);
   const commits = (writer: HiveWriter, table: string, count: number) =>
     Promise.all(Array.from({ length: count }, () => did('commit', writer.commit(table))));
+  for (const [text, part] of PARTS) {
+    onPart(text);
+    await part({ ...writers, did, commits });
+  }
+}
 
-  onPart('namespaces and tables');
+const TABLES = ['sales.orders', 'sales.items', 'sales.customers', 'finance.invoices', 'finance.payments'];
+
+const createNamespacesAndTables: Part = async ({ locking, lockFree, did }) => {
   for (const name of ['sales', 'finance', 'staging', 'archive', 'empty']) {
     await did('create namespace', locking.createNamespace(name, { owner_team: name }));
   }
-  const tables = ['sales.orders', 'sales.items', 'sales.customers', 'finance.invoices', 'finance.payments'];
-  await Promise.all(tables.map((table) => did('create table', locking.createTable(table))));
+  await Promise.all(TABLES.map((table) => did('create table', locking.createTable(table))));
   await did('create table as select', lockFree.createTable('sales.daily_totals', { appendedFiles: 3 }));
+};
 
-  onPart('commits, one after the other and many at once');
-  for (const table of tables) await commits(locking, table, 2);
+const commitInTurnAndAtOnce: Part = async ({ locking, lockFree, did, commits }) => {
+  for (const table of TABLES) await commits(locking, table, 2);
   await did('set property', locking.commit('sales.items', { set: { 'write.format.default': 'orc' } }));
   await did('add column', locking.commit('sales.items', { addColumns: [{ name: 'discount', type: 'long' }] }));
   await did('transaction', locking.commit('sales.items', { set: { note: 'two at once' }, appendedFiles: 2 }));
   await commits(lockFree, 'sales.daily_totals', 40);
-  await Promise.all(tables.map((table) => commits(locking, table, 8)));
+  await Promise.all(TABLES.map((table) => commits(locking, table, 8)));
   await did('failed commit', locking.failCommit('sales.orders'));
   await did('replace table', locking.replaceTable('finance.invoices'));
+};
 
-  onPart('renames, also in a ring, and tables of the same name again');
+const renameAndRecreate: Part = async ({ locking, lockFree, did }) => {
   await did('rename table', locking.renameTable('sales.customers', 'sales.clients'));
   await did('rename to another namespace', locking.renameTable('finance.payments', 'archive.payments'));
   await did('commit', locking.commit('archive.payments'));
@@ -62,11 +77,12 @@ export async function fixedWorkload(
     await did('create table', lockFree.createTable('staging.nightly', { appendedFiles: 1 }));
     if (round < 2) await did('drop table', lockFree.dropTable('staging.nightly'));
   }
-  const location = await locking.commit('sales.clients');
-  operations.counts.set('commit', (operations.counts.get('commit') ?? 0) + 1);
-  await did('register table', locking.registerTable('archive.clients_copy', location));
+  const commit = locking.commit('sales.clients');
+  await did('commit', commit);
+  await did('register table', locking.registerTable('archive.clients_copy', await commit));
+};
 
-  onPart('views, tables of plain Hive, and what Hive itself does to Iceberg tables');
+const writeOtherKinds: Part = async ({ locking, did }) => {
   await did('create view', locking.createView('sales.big_orders', 'select * from orders'));
   await did('replace view', locking.replaceView('sales.big_orders', 'select * from orders where id > 9'));
   await did('rename view', locking.renameTable('sales.big_orders', 'sales.large_orders'));
@@ -79,8 +95,9 @@ export async function fixedWorkload(
   await did('drop Hive table', locking.dropTable('finance.scratch'));
   await did('Hive ALTER TABLE', locking.alterTable('finance.invoices', 'note', 'hello'));
   await did('Hive ALTER TABLE', locking.alterTable('finance.invoices', 'note', undefined));
+};
 
-  onPart('drops, one by one and by CASCADE');
+const dropOneByOneAndByCascade: Part = async ({ locking, did }) => {
   for (let index = 0; index < 4; index += 1) {
     await did('create table', locking.createTable(`staging.part_${index}`));
     await did('create table', locking.createTable(`empty.part_${index}`));
@@ -91,8 +108,9 @@ export async function fixedWorkload(
   await did('CASCADE by the server', locking.dropNamespaceCascade('empty', 'server'));
   await did('create namespace', locking.createNamespace('empty'));
   await did('drop namespace', locking.dropNamespace('empty'));
+};
 
-  onPart('a burst: 20 tables, 10 commits each');
+const burstOfManyTables: Part = async ({ locking, lockFree, did }) => {
   await did('create namespace', locking.createNamespace('events'));
   const streams = Array.from({ length: 20 }, (_, index) => `events.stream_${String(index).padStart(2, '0')}`);
   await Promise.all(
@@ -101,7 +119,16 @@ export async function fixedWorkload(
       for (let commit = 0; commit < 10; commit += 1) await did('commit', lockFree.commit(table));
     }),
   );
-}
+};
+
+const PARTS: readonly (readonly [text: string, part: Part])[] = [
+  ['namespaces and tables', createNamespacesAndTables],
+  ['commits, one after the other and many at once', commitInTurnAndAtOnce],
+  ['renames, also in a ring, and tables of the same name again', renameAndRecreate],
+  ['views, tables of plain Hive, and what Hive itself does to Iceberg tables', writeOtherKinds],
+  ['drops, one by one and by CASCADE', dropOneByOneAndByCascade],
+  ['a burst: 20 tables, 10 commits each', burstOfManyTables],
+];
 
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). */
 export function seeded(seed: number): () => number {
@@ -165,9 +192,14 @@ export async function randomWorkload({
   }
 }
 
-/** The namespaces that `randomWorkload` works in. */
-export async function createNamespaces(writer: HiveWriter): Promise<void> {
-  for (const name of NAMESPACES) await writer.createNamespace(name);
+/** What `randomWorkload` finds when it begins: its namespaces, and a third of its tables. */
+export async function createTables(writer: HiveWriter, operations: Operations): Promise<void> {
+  for (const namespace of NAMESPACES) {
+    await operations.do('create namespace', writer.createNamespace(namespace));
+    for (const word of WORDS.slice(0, 3)) {
+      await operations.do('create table', writer.createTable(`${namespace}.${word}`));
+    }
+  }
 }
 
 async function burst(writer: HiveWriter, table: string): Promise<void> {
