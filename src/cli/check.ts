@@ -95,11 +95,13 @@ const ledgerFinding = (detail: string): Finding => ({ level: 'ok', subject: 'pat
 
 const SIGNS = { ok: '✓', warning: '!', error: '✗' } as const;
 
-function showFinding({ level, subject, detail, fix }: Finding, out: Out): void {
+function showFinding({ level, subject, detail, fix, code }: Finding, out: Out): void {
   const { paint, width } = out;
   const colour = { ok: paint.green, warning: paint.yellow, error: paint.red }[level];
+  // The code is what the reference page of errors is looked up by.
+  const what = code === undefined ? subject : `${subject} [${code}]`;
   // Aligned by what is seen: the sign's escape codes have no width.
-  out.line(`  ${colour(SIGNS[level])} ${wrap(`${subject}: ${detail}`, width, '    ')}`);
+  out.line(`  ${colour(SIGNS[level])} ${wrap(`${what}: ${detail}`, width, '    ')}`);
   // Verbatim, as it is there to be copied.
   if (fix !== undefined) out.line(indented(`fix: ${fix}`, '      '));
 }

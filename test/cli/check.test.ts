@@ -16,7 +16,7 @@ describe('check', () => {
     await using agent = await agentFile({ targets: { main: catalogApi(polaris.uri) } });
     const { exitCode, stdout, stderr } = await run(['check', '--config', agent.config]);
     expect({ exitCode, stderr }).toEqual({ exitCode: 4, stderr: '' });
-    expect(stdout).toMatch(/^source \(hive\)\n {2}✗ connection: \[HIVE_UNREACHABLE\] /);
+    expect(stdout).toMatch(/^source \(hive\)\n {2}✗ connection \[HIVE_UNREACHABLE\]: /);
     expect(stdout).toMatch(/\n {6}fix: /);
     expect(stdout).toContain('\ntarget main\n  ✓ reachable: ');
     expect(stdout).toContain(`\nledger\n  ✓ path: `);
