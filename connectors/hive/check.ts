@@ -8,7 +8,7 @@ import { connect, describeConnection, type Queryable } from './postgres.ts';
 import { findingOf, type Problem } from './problem.ts';
 import { createPublicationSql, publicationProblems, readPublication } from './publication.ts';
 import { readServer, serverProblems, type Server } from './server.ts';
-import { createSlotSql, invalidatedSlotProblem, readSlot, slotInUse, slotProblems } from './slot.ts';
+import { invalidatedSlotProblem, missingSlotProblem, readSlot, slotInUse, slotProblems } from './slot.ts';
 
 const GIB = 1024 ** 3;
 
@@ -32,7 +32,7 @@ export async function* checkSource(
     yield {
       level: 'error',
       subject: connection === undefined ? 'connection' : 'source',
-      detail: `[${code}] ${message}`,
+      detail: message,
       fix,
       code,
     };
@@ -83,6 +83,7 @@ async function* role(client: Queryable, { user }: Server): AsyncGenerator<Findin
   yield {
     level: 'error',
     subject: 'role',
+    code: 'HIVE_PRIVILEGE_MISSING',
     detail: `Role ${user} may not use replication slots.`,
     fix: `As a superuser: ALTER ROLE ${pg.escapeIdentifier(user)} REPLICATION; (Amazon RDS: GRANT rds_replication TO ${pg.escapeIdentifier(user)};)`,
   };
@@ -128,6 +129,7 @@ function full(subject: string, used: number, max: number): Finding {
   return {
     level: 'error',
     subject,
+    code: 'HIVE_SLOTS_EXHAUSTED',
     detail: `All ${max} are in use (${used}).`,
     fix: `As a superuser: ALTER SYSTEM SET ${subject} = ${max + 5}; then restart PostgreSQL.`,
   };
@@ -154,6 +156,7 @@ async function* catalog(
   yield {
     level: 'error',
     subject: 'catalog',
+    code: 'HIVE_CATALOG_UNKNOWN',
     detail: known.includes(config.catalog)
       ? `The catalog ${config.catalog} has no database.`
       : `The metastore has no catalog ${config.catalog}; it has ${known.join(', ') || 'none'}.`,
@@ -191,12 +194,7 @@ async function* slot(
   const found = await readSlot(client, config.slot);
   if (found === undefined) {
     if (config.create) return yield ok('slot', `${config.slot} will be created`);
-    return yield {
-      level: 'error',
-      subject: 'slot',
-      detail: `There is no replication slot ${config.slot}.`,
-      fix: createSlotSql(config.slot),
-    };
+    return yield findingOf(missingSlotProblem(config.slot));
   }
   const wrong = slotProblems(found, config.slot, database);
   if (wrong.length > 0) return yield* wrong.map(findingOf);

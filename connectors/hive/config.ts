@@ -22,6 +22,8 @@ const identifier = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/, {
   error: 'expected a name of letters, digits and underscores, at most 63 characters',
 });
 
+const period = () => duration().refine((ms) => ms > 0, { error: 'expected more than zero' });
+
 /** The section `source` of the configuration, for `kind: hive`. */
 export const hiveConfig = z
   .strictObject({
@@ -51,18 +53,18 @@ export const hiveConfig = z
         'Create the publication and the slot where they are missing, and the slot anew where PostgreSQL has invalidated it. If false, the error says which SQL to run.',
       )
       .default(true),
-    connect_timeout: duration().describe('How long a connection may take to be made.').prefault('10s'),
-    query_timeout: duration().describe('How long a query of single tables may take.').prefault('30s'),
-    list_timeout: duration().describe('How long each step of listing all tables may take.').prefault('5m'),
-    keepalive: duration()
+    connect_timeout: period().describe('How long a connection may take to be made.').prefault('10s'),
+    query_timeout: period().describe('How long a query of single tables may take.').prefault('30s'),
+    list_timeout: period().describe('How long each step of listing all tables may take.').prefault('5m'),
+    keepalive: period()
       .describe('How often PostgreSQL is told how far we are. Absent: a third of its wal_sender_timeout, at most 10s.')
       .optional(),
-    watchdog: duration()
+    watchdog: period()
       .describe(
         'How long PostgreSQL may be silent, though asked to answer, before the connection counts as dead. Absent: its wal_sender_timeout, or 60s where that is off.',
       )
       .optional(),
-    inspect: duration()
+    inspect: period()
       .describe(
         'How often the publication is looked at while changes are streamed, as nothing tells when it is altered.',
       )

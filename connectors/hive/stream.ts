@@ -50,12 +50,39 @@ export async function openStream(
     socket.destroy();
     handlers.failed(error);
   };
-  // An exception in a listener would be thrown inside the socket's callback and end the process.
+  listen(service, handlers, finish);
+  const cut = () => void socket.destroy();
+  signal.addEventListener('abort', cut, { once: true });
+  const close = async () => {
+    over = true;
+    signal.removeEventListener('abort', cut);
+    const closed = socket.closed ? Promise.resolve() : gone(socket);
+    socket.destroy();
+    await Promise.race([service.destroy(), closed]).catch(() => {});
+  };
+  try {
+    await subscribe(service, config, from, finish);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    confirm: (lsn, ping) => {
+      service.acknowledge(acknowledgementOf(lsn), ping).catch(finish);
+    },
+    close,
+  };
+}
+
+/** An exception in a listener would be thrown inside the socket's callback and end the process, so it ends the stream. */
+function listen(service: LogicalReplicationService, handlers: StreamHandlers, finish: (error: unknown) => void): void {
+  let over = false;
   const guarded = (handle: () => void) => {
     if (over) return;
     try {
       handle();
     } catch (error) {
+      over = true;
       finish(
         error instanceof PushError
           ? error
@@ -72,37 +99,26 @@ export async function openStream(
   service.on('heartbeat', (lsn, _timestamp, replyRequested) =>
     guarded(() => handlers.keepalive(parseLsn(lsn), replyRequested)),
   );
-  const close = async () => {
-    over = true;
-    signal.removeEventListener('abort', cut);
-    const closed = socket.closed || socket.connecting === undefined ? Promise.resolve() : gone(socket);
-    socket.destroy();
-    await Promise.race([service.destroy(), closed]).catch(() => {});
-  };
-  const cut = () => void socket.destroy();
-  signal.addEventListener('abort', cut, { once: true });
-  try {
-    await new Promise<void>((resolve, reject) => {
-      const fail = (error: unknown) => {
-        reject(error);
-        finish(error);
-      };
-      service.on('start', resolve);
-      service.on('error', fail);
-      service
-        .subscribe(pgoutput(config.publication), config.slot, formatLsn(from))
-        .then(() => fail(new Error('The server ended the stream.')), fail);
-    });
-  } catch (error) {
-    await close();
-    throw error;
-  }
-  return {
-    confirm: (lsn, ping) => {
-      service.acknowledge(acknowledgementOf(lsn), ping).catch(finish);
-    },
-    close,
-  };
+}
+
+/** Resolves when the server has started to stream. Both an event and a rejection tell of its end; the first one counts. */
+function subscribe(
+  service: LogicalReplicationService,
+  config: HiveConfig,
+  from: Lsn,
+  finish: (error: unknown) => void,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: unknown) => {
+      reject(error);
+      finish(error);
+    };
+    service.on('start', resolve);
+    service.on('error', fail);
+    service
+      .subscribe(pgoutput(config.publication), config.slot, formatLsn(from))
+      .then(() => fail(new Error('The server ended the stream.')), fail);
+  });
 }
 
 type Parsed = Pgoutput.Message | { readonly tag: 'unreadable'; readonly error: unknown };

@@ -168,10 +168,15 @@ export async function started(connector: Connector, after?: Position): Promise<W
   return new Watching(connector, after);
 }
 
+/** Everything that comes. */
+export async function all<Value>(values: AsyncIterable<Value>): Promise<Value[]> {
+  const collected: Value[] = [];
+  for await (const value of values) collected.push(value);
+  return collected;
+}
+
 export async function listed(connector: Connector): Promise<TableState[]> {
-  const states: TableState[] = [];
-  for await (const page of connector.list(new AbortController().signal)) states.push(...page);
-  return states;
+  return (await all(connector.list(new AbortController().signal))).flat();
 }
 
 /** `sales.orders`, `-sales.orders`, `sales.orders>sales.archive`. */
