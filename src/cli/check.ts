@@ -117,13 +117,15 @@ function conclude(findings: readonly Finding[], out: Out): ExitCode {
   const [ok, warnings, errors] = [at('ok'), at('warning'), at('error')];
   out.line(`${ok} ok, ${count(warnings, 'warning')}, ${count(errors, 'error')}`);
   out.event('checked', { ok, warnings, errors });
-  if (errors === 0) return 0;
-  return findings.some(isAccess) ? 4 : 3;
+  return exitCodeOf(findings);
 }
 
-/** Whether a system could not be reached, or refused us. */
-const isAccess = ({ level, code }: Finding): boolean =>
-  level === 'error' && code !== undefined && ACCESS_CODES.has(code);
+/** 4 if a system could not be reached or refused us, 3 if anything else is wrong; warnings are no reason to fail. */
+export function exitCodeOf(findings: readonly Finding[]): ExitCode {
+  const wrong = findings.filter(({ level }) => level === 'error');
+  if (wrong.length === 0) return 0;
+  return wrong.some(({ code }) => code !== undefined && ACCESS_CODES.has(code)) ? 4 : 3;
+}
 
 const ACCESS_CODES: ReadonlySet<string> = new Set(
   Object.entries(ERRORS).flatMap(([code, { exitCode }]) => (exitCode === 4 ? [code] : [])),

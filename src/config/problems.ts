@@ -110,7 +110,6 @@ function found(path: Path, subject: Subject): string {
   const shown =
     forms.length > 0 &&
     !isSecret(schemas) &&
-    !subject.substituted.has(showPath(path)) &&
     !forms.some((form) => form instanceof z.ZodObject || form instanceof z.ZodArray);
   if (value === null) return ' (found nothing after the colon)';
   if (Array.isArray(value)) return ' (found a list)';

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { startEmulator } from '../../src/polaris/emulator/emulator.ts';
+import { exitCodeOf } from '../../src/cli/check.ts';
 import { agentFile } from './agent-file.ts';
 import { ndjson, run } from './command-line.ts';
 
@@ -9,6 +10,24 @@ const catalogs = [
 ];
 
 const catalogApi = (uri: string) => `${uri}/api/catalog`;
+
+describe('The exit code of a check', () => {
+  const ok = { level: 'ok', subject: 'x', detail: '', code: 'HIVE_UNREACHABLE' } as const;
+  const warning = { level: 'warning', subject: 'x', detail: '', code: 'HIVE_UNREACHABLE' } as const;
+  const wrong = { level: 'error', subject: 'x', detail: '', code: 'HIVE_WAL_LEVEL' } as const;
+  const unreachable = { level: 'error', subject: 'x', detail: '', code: 'HIVE_UNREACHABLE' } as const;
+  const uncoded = { level: 'error', subject: 'x', detail: '' } as const;
+
+  test.for([
+    [[], 0],
+    [[ok, warning], 0],
+    [[ok, wrong, warning], 3],
+    [[uncoded], 3],
+    [[wrong, unreachable], 4],
+  ] as const)('of %j is %i', ([findings, code]) => {
+    expect(exitCodeOf(findings)).toBe(code);
+  });
+});
 
 describe('check', () => {
   test('tells every finding of source, targets and ledger in groups, and exits with 4 if one cannot be reached', async () => {

@@ -170,6 +170,7 @@ describe('A secret', () => {
   });
 
   test('never shows in a problem, wherever it was put', async () => {
+    expect((await problems(withFile('client_secret: 918273'))).join()).not.toContain('918273');
     const marked = 'MARKED-SECRET';
     for (const auth of [
       `auth: ${marked}`,
