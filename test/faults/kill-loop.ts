@@ -1,0 +1,30 @@
+import { parseArgs } from 'node:util';
+import { killRounds } from './kill.ts';
+import { World } from './world.ts';
+
+// node test/faults/kill-loop.ts [--rounds 200] [--seed 1]: kill -9 under load, again and again; exits with 0 if nothing ever went wrong.
+
+const { values } = parseArgs({
+  options: { rounds: { type: 'string', default: '200' }, seed: { type: 'string', default: String(Date.now() % 1e6) } },
+});
+const rounds = Number(values.rounds);
+console.log(`${rounds} rounds, --seed ${values.seed}`);
+await using world = await World.open({ seed: Number(values.seed) });
+const healed: number[] = [];
+let kills = 0;
+await killRounds(world, rounds, ({ round, livesMs, healedMs, tables }) => {
+  healed.push(healedMs);
+  kills += livesMs.length;
+  console.log(
+    `round ${round}: killed after ${livesMs.join(' and ')} ms; ${tables} tables equal after ${healedMs} ms; ` +
+      `${world.operations.total} operations, ${world.witness.notifications.length} notifications, ${world.witness.violations.length} violations`,
+  );
+});
+const { violations, notifications } = world.witness;
+for (const violation of violations) console.log(violation);
+healed.sort((a, b) => a - b);
+console.log(
+  `${rounds} rounds, ${kills} kills, ${world.operations.total} operations, ${notifications.length} notifications; equal after ` +
+    `p50 ${healed[Math.floor(healed.length / 2)]} ms, max ${healed.at(-1)} ms from the start; ${violations.length} violations`,
+);
+process.exitCode = violations.length === 0 ? 0 : 3;
