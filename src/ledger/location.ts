@@ -24,13 +24,25 @@ export const networkFileSystem = (type: number): string | undefined => NETWORK_F
 export function prepareLocation(path: string): string {
   const folder = dirname(resolve(path));
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    createFolder(folder);
   } catch (error) {
     throw unwritable(resolve(path), `the folder ${folder} can't be created (${codeOf(error)})`, error);
   }
   const file = canonical(path);
   if (statSync(file, { throwIfNoEntry: false })?.isDirectory() === true) throw unwritable(file, 'it is a folder');
   return file;
+}
+
+/** Not `recursive` of mkdir, which tries for ever where a folder can't hold another one (Node 24 on Linux, /proc). */
+function createFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  createFolder(dirname(folder));
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    // Another process may have been faster.
+    if (!existsSync(folder)) throw error;
+  }
 }
 
 /** The same path for a reader, which creates nothing; as given when nothing is there. */
