@@ -66,7 +66,7 @@ async function series(seed: number, kills: number): Promise<number> {
   const history: History = { model: new LedgerModel(), timestamps: new Map(), stands: -1 };
   for (let round = 0; round < kills; round++) {
     const onceOpen = random() < 0.75;
-    const afterMs = onceOpen ? random() * 40 : 20 + random() * 150;
+    const afterMs = onceOpen ? random() * 25 : 20 + random() * 150;
     const death = await killWriter(place.path, { afterMs, onceOpen, together: 1 + Math.floor(random() * 6) });
     try {
       expect(death.signal).toBe('SIGKILL');

@@ -1,4 +1,5 @@
 import { readdir } from 'node:fs/promises';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
 import type { EntryRecord, TableIdentifier } from '../../src/core/types.ts';
 import { openLedgerReader } from '../../src/ledger/reader.ts';
@@ -78,7 +79,12 @@ describe('Requests to the owner of a ledger', () => {
     await using place = await temporaryLedger();
     await using ledger = await place.open();
     using outbox = openRequests(place.path, deps);
-    for (let n = 0; n < 1000; n++) outbox.submit({ kind: 'retry' });
+    using db = new DatabaseSync(place.path);
+    db.exec(
+      `WITH RECURSIVE series (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < 999)
+       INSERT INTO requests (submitted_at, body) SELECT n, '{"kind":"retry"}' FROM series`,
+    );
+    expect(outbox.submit({ kind: 'retry' })).toBe(1000);
     expect(() => outbox.submit({ kind: 'retry' })).toThrow(expect.objectContaining({ code: 'LEDGER_REQUESTS_FULL' }));
     expect(ledger.takeRequests()).toHaveLength(1000);
     await ledger.append([]);
