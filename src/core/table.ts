@@ -19,3 +19,27 @@ export const showTable = (table: TableIdentifier): string =>
   [...table.namespace, table.name]
     .map((level) => (/^[^\s."'\p{C}]+$/u.test(level) ? level : JSON.stringify(level)))
     .join('.');
+
+/**
+ * Reads a table as `showTable` writes it. Throws a `SyntaxError` that says what is wrong, when the text names no table:
+ * at least one namespace level and a name, none of them empty.
+ */
+export function parseTable(text: string): TableIdentifier {
+  const levels: string[] = [];
+  for (let rest = `.${text}`; rest !== '';) {
+    const [whole, quoted, plain] = /^\.(?:("(?:[^"\\]|\\.)*")|([^."]+))(?=\.|$)/su.exec(rest) ?? [];
+    if (whole === undefined) throw new SyntaxError(`${text} has an empty or half-quoted level; write namespace.table`);
+    levels.push(quoted === undefined ? (plain ?? '') : unquote(quoted, text));
+    rest = rest.slice(whole.length);
+  }
+  if (levels.length < 2) throw new SyntaxError(`${text} names no namespace; write namespace.table`);
+  return { namespace: levels.slice(0, -1), name: levels.at(-1) ?? '' };
+}
+
+function unquote(quoted: string, text: string): string {
+  try {
+    return JSON.parse(quoted) as string;
+  } catch {
+    throw new SyntaxError(`${text} has a quoted level that is no JSON string`);
+  }
+}

@@ -4,7 +4,7 @@ import { driftOf } from '../../src/core/audit.ts';
 import { backoffMs } from '../../src/core/backoff.ts';
 import { Breaker } from '../../src/core/breaker.ts';
 import { DropBudget } from '../../src/core/budget.ts';
-import { keyOf, showTable, tableOf } from '../../src/core/table.ts';
+import { keyOf, parseTable, showTable, tableOf } from '../../src/core/table.ts';
 import { Throttle } from '../../src/core/throttle.ts';
 import { nextTimestamp } from '../../src/core/timestamp.ts';
 import { seededRandom } from '../../src/runtime/random.ts';
@@ -49,6 +49,23 @@ describe('table identifiers', () => {
       }),
     );
   });
+
+  test('are read as they are shown', () => {
+    const level = fc.string({ minLength: 1, unit: 'binary' });
+    fc.assert(
+      fc.property(fc.array(level, { minLength: 1 }), level, (namespace, last) => {
+        expect(parseTable(showTable({ namespace, name: last }))).toEqual({ namespace, name: last });
+      }),
+    );
+    expect(parseTable('a b.c d')).toEqual({ namespace: ['a b'], name: 'c d' });
+  });
+
+  test.each(['', 'orders', 'sales.', '.orders', 'sales..orders', '"sales', '"sales"x.orders', String.raw`"\q".orders`])(
+    '%j is no table',
+    (text) => {
+      expect(() => parseTable(text)).toThrow(SyntaxError);
+    },
+  );
 
   test('read unambiguously', () => {
     expect(showTable({ namespace: ['sales', 'eu'], name: 'orders' })).toBe('sales.eu.orders');
