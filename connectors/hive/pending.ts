@@ -1,7 +1,17 @@
+import assert from 'node:assert/strict';
 import { keyOf, type TableKey } from '../../src/core/table.ts';
 import type { Change, EpochMillis, TableIdentifier } from '../../src/core/types.ts';
 import type { Id } from './names.ts';
 import type { Lsn } from './lsn.ts';
+
+/** What is handed over at once: `end` is that of the last transaction in it, `committedAt` that of the oldest, epoch ms. */
+export type Taken = {
+  readonly changes: readonly Change[];
+  /** Tables whose names only the metastore knows. */
+  readonly unknown: readonly Id[];
+  readonly end: Lsn;
+  readonly committedAt: EpochMillis;
+};
 
 /**
  * Hints of committed transactions that the consumer has not fetched yet. One table has one entry, however often it
@@ -18,10 +28,6 @@ export class PendingChanges {
     return this.#changes.size === 0 && this.#unknown.size === 0;
   }
 
-  get unknown(): ReadonlySet<Id> {
-    return this.#unknown;
-  }
-
   /** Takes in one committed transaction; `end` is its commit record's end. */
   add(changes: readonly Change[], unknown: readonly Id[], end: Lsn, committedAt: EpochMillis): void {
     if (changes.length === 0 && unknown.length === 0) return;
@@ -31,19 +37,20 @@ export class PendingChanges {
     this.#committedAt ??= committedAt;
   }
 
-  /** The name of an unknown id has been looked up: `table` is undefined if it has gone or isn't in our catalog. */
-  resolved(id: Id, table: TableIdentifier | undefined): void {
-    if (this.#unknown.delete(id) && table !== undefined) this.#merge({ kind: 'upserted', table });
-  }
-
-  /** Hands everything over. `end` is undefined if no transaction was taken in. */
-  take(): {
-    readonly changes: readonly Change[];
-    readonly end: Lsn | undefined;
-    readonly committedAt: EpochMillis | undefined;
-  } {
-    const taken = { changes: [...this.#changes.values()], end: this.#end, committedAt: this.#committedAt };
+  /** Hands everything over. Throws if there is nothing. */
+  take(): Taken {
+    assert(
+      this.#end !== undefined && this.#committedAt !== undefined,
+      'Hints come with the transaction that gave them.',
+    );
+    const taken = {
+      changes: [...this.#changes.values()],
+      unknown: [...this.#unknown],
+      end: this.#end,
+      committedAt: this.#committedAt,
+    };
     this.#changes.clear();
+    this.#unknown.clear();
     this.#end = undefined;
     this.#committedAt = undefined;
     return taken;

@@ -1,6 +1,7 @@
 import type { Pgoutput } from 'pg-logical-replication';
 import type { ConnectorDeps, Delivery } from '../../src/connector/connector.ts';
-import type { Position } from '../../src/core/types.ts';
+import { keyOf } from '../../src/core/table.ts';
+import type { Change, Position } from '../../src/core/types.ts';
 import { PushError } from '../../src/errors/errors.ts';
 import type { HiveConfig } from './config.ts';
 import { TransactionDecoder } from './decode.ts';
@@ -8,7 +9,7 @@ import { codeOf, hiveFailure } from './failure.ts';
 import { Feedback, type Ticket } from './feedback.ts';
 import { formatPosition, maxLsn, parseLsn, parsePosition, type Lsn } from './lsn.ts';
 import type { NameMap } from './names.ts';
-import { PendingChanges } from './pending.ts';
+import { PendingChanges, type Taken } from './pending.ts';
 import type { QueryPool } from './postgres.ts';
 import type { Prepared } from './prepare.ts';
 import { refuse } from './problem.ts';
@@ -74,7 +75,8 @@ class WatchSession {
   readonly #over = new AbortController();
   readonly #signal: AbortSignal;
   readonly #pending = new PendingChanges();
-  readonly #unseen = new Unseen();
+  /** Of the transactions whose hints are pending. */
+  #unseen = new Unseen();
   #feedback = new Feedback(0n);
   #stream: Stream | undefined;
   #decoder: TransactionDecoder | undefined;
@@ -155,21 +157,28 @@ class WatchSession {
     for (;;) {
       while (this.#pending.empty && this.#failed === undefined && !this.#abort.aborted) await this.#somethingNew();
       if (this.#abort.aborted) return undefined;
-      if (this.#failed !== undefined) throw this.#failed.error;
-      await this.#untilVisible();
-      await this.#lookUpNames();
-      const { changes, end, committedAt } = this.#pending.take();
-      if (end === undefined) continue;
-      const ticket = this.#feedback.delivered(end);
+      this.#throwIfFailed();
+      // Taken before anything is waited for: under steady traffic there is always something newer.
+      const taken = this.#pending.take();
+      const unseen = this.#unseen;
+      this.#unseen = new Unseen();
+      const ticket = this.#feedback.delivered(taken.end);
+      await this.#untilVisible(unseen);
+      const changes = [...taken.changes, ...(await this.#lookUp(taken))];
+      this.#throwIfFailed();
       if (changes.length === 0) this.#acknowledge(ticket);
       else
         return {
           changes,
-          position: formatPosition(this.#timeline, end),
-          committedAt,
+          position: formatPosition(this.#timeline, taken.end),
+          committedAt: taken.committedAt,
           ack: async () => this.#acknowledge(ticket),
         };
     }
+  }
+
+  #throwIfFailed(): void {
+    if (this.#failed !== undefined) throw this.#failed.error;
   }
 
   /** Ends everything that the session has begun. An acknowledgement that comes later has no effect, and needs none. */
@@ -287,13 +296,13 @@ class WatchSession {
   }
 
   /** A hint must not be handed over before a query sees its transaction. */
-  async #untilVisible(): Promise<void> {
+  async #untilVisible(unseen: Unseen): Promise<void> {
     const { deps, resolver } = this.#context;
     const sinceMs = deps.clock.monotonicMs();
-    for (let pauseMs = 1; this.#unseen.size > 0; pauseMs = Math.min(pauseMs * 2, 100)) {
-      this.#unseen.seen(await resolver.snapshot(this.#signal));
-      if (this.#unseen.size === 0) return;
-      if (this.#failed !== undefined) throw this.#failed.error;
+    for (let pauseMs = 1; unseen.size > 0; pauseMs = Math.min(pauseMs * 2, 100)) {
+      unseen.seen(await resolver.snapshot(this.#signal));
+      if (unseen.size === 0) return;
+      this.#throwIfFailed();
       // A commit that waits for us as its synchronous standby would wait for ever.
       if (deps.clock.monotonicMs() - sinceMs > VISIBLE_AFTER_MS && (await resolver.walSender(this.#signal)).synchronous)
         return;
@@ -302,22 +311,20 @@ class WatchSession {
     }
   }
 
-  /** More can become unknown meanwhile. What the stream has told meanwhile is newer than the answer. */
-  async #lookUpNames(): Promise<void> {
+  /** Hints for ids whose names only the metastore knows. What the stream has told meanwhile is newer than its answer. */
+  async #lookUp({ changes, unknown }: Taken): Promise<readonly Change[]> {
+    if (unknown.length === 0) return [];
     const { config, names, resolver } = this.#context;
-    while (this.#pending.unknown.size > 0) {
-      const ids = [...this.#pending.unknown];
-      const found = new Map((await resolver.names(ids, this.#signal)).map((row) => [row.id, row]));
-      for (const id of ids) {
-        const row = found.get(id);
-        if (row !== undefined && names.fullName(id) === undefined) {
-          names.setTable(id, row.table);
-          if (names.database(row.table.databaseId) === undefined) names.setDatabase(row.table.databaseId, row.database);
-        }
-        const name = names.fullName(id);
-        this.#pending.resolved(id, name?.catalog === config.catalog ? name.identifier : undefined);
-      }
+    const known = new Set(changes.map(({ table }) => keyOf(table)));
+    for (const { id, table, database } of await resolver.names(unknown, this.#signal)) {
+      if (names.fullName(id) !== undefined) continue;
+      names.setTable(id, table);
+      if (names.database(table.databaseId) === undefined) names.setDatabase(table.databaseId, database);
     }
+    return unknown
+      .map((id) => names.fullName(id))
+      .filter((name) => name?.catalog === config.catalog && !known.has(keyOf(name.identifier)))
+      .flatMap((name) => (name === undefined ? [] : [{ kind: 'upserted', table: name.identifier }]));
   }
 
   async #somethingNew(): Promise<void> {

@@ -45,21 +45,17 @@ test('a second rename of the same old name keeps a hint at the first new name', 
 
 test('taking hands over the end of the last transaction and the time of the oldest, once', () => {
   const pending = new PendingChanges();
-  pending.add([up('a')], [], 10n, 1_000);
-  pending.add([up('b')], [], 20n, 2_000);
+  pending.add([up('a')], [7], 10n, 1_000);
+  pending.add([up('b')], [7, 8], 20n, 2_000);
   pending.add([], [], 30n, 3_000);
-  expect(pending.take()).toMatchObject({ end: 20n, committedAt: 1_000 });
+  expect(pending.take()).toMatchObject({ unknown: [7, 8], end: 20n, committedAt: 1_000 });
   expect(pending.empty).toBe(true);
-  expect(pending.take()).toEqual({ changes: [], end: undefined, committedAt: undefined });
+  expect(() => pending.take()).toThrow('Hints come with the transaction that gave them.');
 });
 
-test('an id whose name was unknown becomes a hint once it is known, and none if the table has gone', () => {
+test('an id without a name is something to hand over', () => {
   const pending = new PendingChanges();
-  pending.add([], [7, 8], 10n, 1_000);
+  pending.add([], [7], 10n, 1_000);
   expect(pending.empty).toBe(false);
-  pending.resolved(7, id('found'));
-  pending.resolved(8, undefined);
-  pending.resolved(9, id('never asked'));
-  expect(pending.unknown.size).toBe(0);
-  expect(pending.take().changes.map(textOf)).toEqual(['sales.found']);
+  expect(pending.take()).toMatchObject({ changes: [], unknown: [7] });
 });

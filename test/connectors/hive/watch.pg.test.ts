@@ -154,6 +154,30 @@ describe('a watch', () => {
     expect(delivery.position?.localeCompare(busyWith.position ?? '')).toBe(1);
   });
 
+  test('hands hints over although commits never pause', async () => {
+    await using metastore = await openMetastore(postgres);
+    await metastore.transact(
+      ...Array.from({ length: 10 }, (_, index) => rows.create(`t${index}`, { id: 900 + index })),
+    );
+    await using watching = await started(await metastore.connector());
+    let writing = true;
+    const written = metastore.admin
+      .query(
+        `DO $$ BEGIN FOR i IN 1..30000 LOOP
+           UPDATE "TABLE_PARAMS" SET "PARAM_VALUE" = i::text WHERE "PARAM_KEY" = 'metadata_location' AND "TBL_ID" = 900 + i % 10;
+           COMMIT;
+         END LOOP; END $$`,
+      )
+      .finally(() => {
+        writing = false;
+      });
+    for (let delivery = 0; delivery < 2; delivery++) await (await watching.next()).ack();
+    expect(writing).toBe(true);
+    await written;
+    await metastore.transact(rows.create('last'));
+    expect(await watching.until('sales.last')).toContain('sales.last');
+  });
+
   test('resumes after a position, and otherwise where the slot stands', async () => {
     await using metastore = await openMetastore(postgres);
     await metastore.transact(rows.create('a'), rows.create('b'));
