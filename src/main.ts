@@ -8,13 +8,15 @@ const OLDEST_NODE = 24;
 const LOOKING = new Set(['--help', '-h', '--version', 'help']);
 
 const exit = (code: number) => process.exit(code);
+/** Rejections that nobody handles arrive here, too. */
+const onCrash = (listener: (error: unknown) => void) => void process.on('uncaughtException', listener);
 
 async function main(argv: readonly string[]): Promise<number> {
   const { runCli } = await import('./cli/program.ts');
   const { systemClock } = await import('./runtime/clock.ts');
   const { systemRandom } = await import('./runtime/random.ts');
   const { stdout, stderr, env } = process;
-  const io: Io = { stdout, stderr, env, signals: process, clock: systemClock, random: systemRandom, exit };
+  const io: Io = { stdout, stderr, env, signals: process, clock: systemClock, random: systemRandom, exit, onCrash };
   return runCli(argv, io);
 }
 

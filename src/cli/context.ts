@@ -17,6 +17,8 @@ export type Io = {
   readonly random: Random;
   /** Ends the process at once. */
   readonly exit: (code: number) => void;
+  /** Calls `listener` with what nobody caught, after which the process must not go on. */
+  readonly onCrash?: ((listener: (error: unknown) => void) => void) | undefined;
 };
 
 /** What a command without a configuration works with. */

@@ -76,20 +76,27 @@ Exit codes: 0 fine, 1 unexpected error, 2 usage or configuration, 3 findings,
 /** Runs one command line and returns its exit code. Throws nothing. */
 export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   const frame = new Frame(io);
+  const report = (error: unknown) => {
+    const { stdout, stderr } = io;
+    const debug = /(^| )--log-level[= ]debug( |$)/.test(argv.join(' '));
+    const coloured = isColoured(stderr, io.env);
+    return reportError(error, {
+      json: argv.includes('--json'),
+      debug,
+      coloured,
+      stdout,
+      stderr,
+      secrets: frame.secrets,
+    });
+  };
+  io.onCrash?.((error) => io.exit(report(error)));
   try {
     const program = await createProgram(frame, (name) => argv.includes(name));
     await program.parseAsync([...argv], { from: 'user' });
     return frame.exitCode;
   } catch (error) {
     if (error instanceof CommanderError && SHOWN.has(error.code)) return error.exitCode === 0 ? 0 : 2;
-    return reportError(error, {
-      json: argv.includes('--json'),
-      debug: /(^| )--log-level[= ]debug( |$)/.test(argv.join(' ')),
-      coloured: isColoured(io.stderr, io.env),
-      stdout: io.stdout,
-      stderr: io.stderr,
-      secrets: frame.secrets,
-    });
+    return report(error);
   }
 }
 

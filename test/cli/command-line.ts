@@ -11,14 +11,13 @@ export type Options = {
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** Whether the outputs are terminals. */
   readonly isTTY?: boolean | undefined;
-  readonly signals?: EventEmitter | undefined;
 };
 
-/** Runs a command line within this process. */
-export async function run(argv: readonly string[], options: Options = {}): Promise<Ran> {
+/** Doors to the outside that keep what was written. */
+export function recordingIo(doors: Partial<Io> = {}, isTTY: boolean = false) {
   const written = { stdout: '', stderr: '' };
   const stream = (name: 'stdout' | 'stderr') => ({
-    isTTY: options.isTTY ?? false,
+    isTTY,
     columns: 80,
     write: (text: string) => {
       written[name] += text;
@@ -27,14 +26,21 @@ export async function run(argv: readonly string[], options: Options = {}): Promi
   const io: Io = {
     stdout: stream('stdout'),
     stderr: stream('stderr'),
-    env: options.env ?? {},
-    signals: options.signals ?? new EventEmitter(),
+    env: {},
+    signals: new EventEmitter(),
     clock: systemClock,
     random: seededRandom(1),
     exit: () => {
       throw new Error('The command ended the process.');
     },
+    ...doors,
   };
+  return { io, written };
+}
+
+/** Runs a command line within this process. */
+export async function run(argv: readonly string[], { env = {}, isTTY = false }: Options = {}): Promise<Ran> {
+  const { io, written } = recordingIo({ env }, isTTY);
   const exitCode = await runCli(argv, io);
   return { exitCode, ...written };
 }

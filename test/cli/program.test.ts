@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { commandNames } from '../../src/cli/program.ts';
-import { ndjson, run } from './command-line.ts';
+import { commandNames, runCli } from '../../src/cli/program.ts';
+import { agentFile } from './agent-file.ts';
+import { ndjson, recordingIo, run } from './command-line.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
@@ -104,6 +105,22 @@ describe('The command line', () => {
     const joined = stderr.replaceAll(/\n {2}(?!\/)/g, ' ');
     expect(joined).toContain(`agent.yaml:1: source.connection: missing`);
     expect(joined).toContain(`agent.yaml:2: targts: unknown key, did you mean targets?`);
+  });
+});
+
+describe('What nobody caught', () => {
+  test('is reported like any other error, without secrets, and ends the process with 1', async () => {
+    await using agent = await agentFile({ clientSecret: 'MARKED-SECRET' });
+    const crash = Promise.withResolvers<(error: unknown) => void>();
+    const exits: number[] = [];
+    const { io, written } = recordingIo({
+      onCrash: crash.resolve,
+      exit: (code) => exits.push(code),
+    });
+    await runCli(['config', 'print', '--config', agent.config], io);
+    (await crash.promise)(new TypeError('in the middle of MARKED-SECRET'));
+    expect(exits).toEqual([1]);
+    expect(written.stderr).toContain('polaris-push: [UNEXPECTED] An unexpected error. in the middle of ***');
   });
 });
 
