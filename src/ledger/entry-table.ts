@@ -46,12 +46,12 @@ export class EntryTable {
     return row === undefined ? undefined : stored(target, row);
   }
 
-  /** Every row of the target that passes the filter, once, a page at a time. Rows written meanwhile may be among them. */
-  *rows(target: TargetRow, filter: EntryFilter): Generator<StoredEntry, void, undefined> {
+  /** Every row of the target that passes the filter, once. Rows written meanwhile may be among them. */
+  *pages(target: TargetRow, filter: EntryFilter): Generator<readonly StoredEntry[], void, undefined> {
     let last = 0;
     for (;;) {
       const rows = this.#pages[filter].all(target.id, last) as EntryRow[];
-      for (const row of rows) yield stored(target, row);
+      yield rows.map((row) => stored(target, row));
       const end = rows.at(-1);
       if (end === undefined || rows.length < PAGE_ROWS) return;
       last = end.id;

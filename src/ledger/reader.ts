@@ -106,11 +106,11 @@ class SqliteReader implements LedgerReader {
   *#walk(target: string, filter: EntryFilter): Generator<Entry, void, undefined> {
     const row = this.#read(() => this.#table.target(target));
     if (row === undefined) return;
-    const rows = this.#table.rows(row, filter);
+    const pages = this.#table.pages(row, filter);
     for (;;) {
-      const step = this.#read(() => rows.next());
-      if (step.done === true) return;
-      yield step.value.entry;
+      const page = this.#read(() => pages.next());
+      if (page.done === true) return;
+      for (const { entry } of page.value) yield entry;
     }
   }
 

@@ -118,6 +118,7 @@ class SqliteLedger implements Ledger, RequestInbox {
   /** What waits for the next commit waits for this promise. */
   #batch: PromiseWithResolvers<void> | undefined;
   #busySinceMs: number | undefined;
+  #commits = 0;
   /** Why the ledger serves no more: it failed, or it was closed. */
   #end: PushError | undefined;
   #closing: Promise<void> | undefined;
@@ -227,22 +228,30 @@ class SqliteLedger implements Ledger, RequestInbox {
     }
   }
 
-  /** Every entry that is there when it starts, once; a row that is still to be written comes at the end. */
+  /** Every entry that is there when it starts, once, as it is at its turn; one without a row comes at the end. */
   *#walk(target: string, filter: EntryFilter): Generator<Entry, void, undefined> {
     const live = this.#read(() => this.#targets.get(target));
     if (live === undefined) return;
     const late = new Set(live.fresh.keys());
-    const rows = live.row === undefined ? undefined : this.#table.rows(live.row, filter);
+    const pages = live.row === undefined ? undefined : this.#table.pages(live.row, filter);
     for (;;) {
-      const step = this.#read(() => rows?.next());
+      const step = this.#read(() => pages?.next());
       if (step === undefined || step.done === true) break;
-      const { key, entry } = step.value;
-      if (!late.has(key)) yield live.fresh.get(key)?.entry ?? entry;
+      const commits = this.#commits;
+      for (const { key, entry } of step.value) {
+        if (late.has(key)) continue;
+        yield commits === this.#commits ? (live.fresh.get(key)?.entry ?? entry) : this.#now(live, key, entry);
+      }
     }
     for (const key of late) {
       const entry = this.#read(() => this.#current(live, key)?.entry);
       if (entry !== undefined) yield entry;
     }
+  }
+
+  /** A row that was read before the last commit may be outdated. */
+  #now(live: LiveTarget, key: TableKey, read: Entry): Entry {
+    return this.#read(() => this.#current(live, key)?.entry) ?? read;
   }
 
   #current(live: LiveTarget | undefined, key: TableKey): Fresh | undefined {
@@ -293,6 +302,7 @@ class SqliteLedger implements Ledger, RequestInbox {
     }
     for (const { fresh } of this.#targets.values()) fresh.clear();
     this.#freshPositions.clear();
+    this.#commits += 1;
     this.#deletedRequest = this.#takenRequest;
     this.#batch = undefined;
     batch.resolve();
