@@ -34,6 +34,9 @@ export const heldBy = (entry: Entry): Delivered | undefined =>
 /** Whether `delivered` can be relied on. An intent without an outcome, or another writer, may have changed it. */
 export const isCertain = (entry: Entry): boolean => entry.open === undefined && !entry.doubt;
 
+/** The incarnation that Polaris holds or may hold: the one that it was told of last. */
+const mirroredBy = (entry: Entry): string | undefined => entry.open?.incarnation ?? heldBy(entry)?.incarnation;
+
 /** Whether the table that Polaris holds (or may hold) is gone from the source, by the source's own word. */
 export function vanished(entry: Entry, state: TableState): boolean {
   const mayBeHeld = heldBy(entry) !== undefined || !isCertain(entry);
@@ -45,19 +48,24 @@ export function vanished(entry: Entry, state: TableState): boolean {
     case 'unsupported': {
       // Something else has the name now. The mirrored table is gone only if that something is another incarnation: the
       // same one with its Iceberg markers stripped is a table that the source still has.
-      const mirrored = entry.open?.incarnation ?? heldBy(entry)?.incarnation;
+      const mirrored = mirroredBy(entry);
       return mirrored !== undefined && state.incarnation !== undefined && mirrored !== state.incarnation;
     }
   }
 }
 
+/**
+ * The new name that must settle before this one may go. Even a name that Polaris never held waits, so that in a chain
+ * a → b → c the name `a` goes only after `c` has come.
+ */
+export const awaited = (entry: Entry, state: TableState, released: boolean): TableIdentifier | undefined =>
+  state.kind === 'absent' && !released ? entry.after : undefined;
+
 /** Compares what the source holds now with what Polaris was last told. Pure: the same arguments, the same decision. */
 export function decide(entry: Entry, state: TableState, options: DecideOptions): Decision {
   if (state.kind === 'present') return decidePresent(entry, state, options);
-  // Even a name that Polaris never held waits, so that in a chain a → b → c the name `a` goes only after `c` has come.
-  if (state.kind === 'absent' && entry.after !== undefined && !options.released) {
-    return { kind: 'await', table: entry.after };
-  }
+  const newName = awaited(entry, state, options.released);
+  if (newName !== undefined) return { kind: 'await', table: newName };
   const reason = state.kind === 'unsupported' ? state.reason : undefined;
   if (!vanished(entry, state)) return { kind: 'skip', reason };
   const { policy } = options;
@@ -92,4 +100,6 @@ const dropOf = (entry: Entry, { table, asOf }: TableState, { leapMs }: DecideOpt
   type: 'DROP',
   table,
   timestamp: nextTimestamp(entry.lastTimestamp, asOf, leapMs),
+  // Whose end it is: without it, a DROP without an answer would leave nobody who knows what may still be there.
+  incarnation: mirroredBy(entry),
 });

@@ -1,4 +1,4 @@
-import type { Entry, EntryRecord, OutcomeKind, TableIdentifier } from './types.ts';
+import type { Delivered, Entry, EntryRecord, Notification, OutcomeKind, TableIdentifier } from './types.ts';
 
 export const blank = (target: string, table: TableIdentifier): Entry => ({
   target,
@@ -33,9 +33,25 @@ export function fold(entry: Entry, record: EntryRecord): Entry {
   }
 }
 
+const deliveredBy = (
+  { timestamp, metadataLocation, incarnation }: Notification,
+  type: Delivered['type'],
+): Delivered => ({ type, timestamp, metadataLocation, incarnation });
+
+/**
+ * An intent without an outcome that is left behind: nobody will ask any more whether it was applied. So Polaris is taken
+ * to hold what it may hold, in doubt: enough to drop it one day, and never a reason to skip anything.
+ */
+function leftBehind(entry: Entry): Entry {
+  const { open } = entry;
+  if (open === undefined || open.type === 'VALIDATE') return entry;
+  const delivered = open.type === 'DROP' ? entry.delivered : deliveredBy(open, open.type);
+  return { ...entry, open: undefined, delivered, doubt: true };
+}
+
 /** A rename is done with when the read covers its hint. */
 const covered = (entry: Entry, seen: number): Entry => ({
-  ...entry,
+  ...leftBehind(entry),
   settled: Math.max(entry.settled, seen),
   after: seen >= entry.seen ? undefined : entry.after,
 });
@@ -46,12 +62,12 @@ function foldOutcome(entry: Entry, outcome: OutcomeKind): Entry {
   switch (outcome) {
     case 'admitted':
     case 'served': {
-      const { type, timestamp, metadataLocation, incarnation } = open;
-      return { ...entry, delivered: { type, timestamp, metadataLocation, incarnation }, open: undefined, doubt: false };
+      return { ...entry, delivered: deliveredBy(open, open.type), open: undefined, doubt: false };
     }
     // Polaris refused it without touching the table.
     case 'refused':
     case 'unauthorized':
+    case 'withdrawn':
       return { ...entry, open: undefined };
     // It wasn't applied, but another writer was there: what Polaris serves isn't certain any more.
     case 'stale':

@@ -31,6 +31,8 @@ export type Lane = {
   readonly attempts: number;
   /** Timestamps in a row that Polaris refused as old. */
   readonly leaps: number;
+  /** How far the next timestamp leaps for that; once only, as a retry is above the leap anyway. */
+  readonly leapMs: number;
   /** The table's new name has settled, so its DROP needn't wait any more. */
   readonly released: boolean;
 };
@@ -52,6 +54,8 @@ export type LaneEvent =
   | ({ readonly kind: 'unresolved' } & Moment)
   | ({ readonly kind: 'answered'; readonly outcome: Outcome } & Moment)
   | ({ readonly kind: 'probed'; readonly served: Served | 'unknown' } & Moment)
+  /** The notification was not sent after all, as its table was hinted at while it waited to be. */
+  | { readonly kind: 'withdrawn' }
   /** The new name that an `await` named has settled, or the time is up. */
   | { readonly kind: 'released' };
 
@@ -77,8 +81,12 @@ export const restore = (entry: Entry): Lane => ({
   readAt: entry.settled,
   attempts: 0,
   leaps: 0,
+  leapMs: 0,
   released: false,
 });
+
+/** Whether hints came that the last read doesn't cover. */
+export const isOvertaken = (lane: Lane): boolean => lane.entry.seen > lane.readAt;
 
 /** The next state of a lane and what must be done for it. */
 export function step(lane: Lane, event: LaneEvent, policy: Policy): Step {
@@ -99,6 +107,8 @@ export function step(lane: Lane, event: LaneEvent, policy: Policy): Step {
     case 'probed':
       if (lane.phase === 'asking') return asked(lane, event, policy);
       return lane.phase === 'probing' ? probed(lane, event, policy) : stay(lane);
+    case 'withdrawn':
+      return lane.phase === 'sending' ? withdrawn(lane) : stay(lane);
     case 'released':
       return lane.phase === 'awaiting' ? read({ ...lane, released: true }) : stay(lane);
   }
@@ -112,8 +122,7 @@ function changed(lane: Lane, { count, after }: LaneEvent & { kind: 'changed' }):
 }
 
 function resolved(lane: Lane, event: LaneEvent & { kind: 'resolved' }, policy: Policy): Step {
-  const { entry, released } = lane;
-  const leapMs = lane.leaps === 0 ? 0 : (policy.leapsMs[lane.leaps - 1] ?? 0);
+  const { entry, released, leapMs } = lane;
   // A table parked for its timestamp gets one try at the source's clock, not another climb.
   const leaps = entry.parked?.code === 'TIMESTAMP_AHEAD' ? policy.leapsMs.length : lane.leaps;
   const decision = decide(entry, event.state, { policy, mayDrop: event.mayDrop, released, leapMs });
@@ -126,6 +135,8 @@ function resolved(lane: Lane, event: LaneEvent & { kind: 'resolved' }, policy: P
     case 'hold':
       return park(at, { code: 'DROP_HELD', detail: decision.detail, type: 'DROP', since: event.nowMs });
     case 'send':
+      // A DROP needs a read after the last hint, which may be of the table's return.
+      if (decision.notification.type === 'DROP' && isOvertaken(lane)) return read(at);
       return mayAlreadyBeServed(entry, decision, policy) ? ask(at, decision) : validateOrSend(at, decision);
   }
 }
@@ -165,8 +176,13 @@ function validateOrSend(lane: Lane, { notification, precheck, more }: Sending): 
 
 function send(lane: Lane, sending: Sending): Step {
   const { notification } = sending;
-  const intent = recorded({ ...lane, phase: 'sending', sending }, { kind: 'intent', notification });
+  const intent = recorded({ ...lane, phase: 'sending', sending, leapMs: 0 }, { kind: 'intent', notification });
   return then(intent, { lane: intent.lane, effects: [{ kind: 'notify', notification }] });
+}
+
+function withdrawn(lane: Lane): Step {
+  const answer = recorded(lane, { kind: 'outcome', outcome: 'withdrawn' });
+  return then(answer, read(answer.lane));
 }
 
 function validated(lane: Lane, event: LaneEvent & { kind: 'answered' }, policy: Policy): Step {
@@ -193,7 +209,7 @@ function answered(lane: Lane, event: LaneEvent & { kind: 'answered' }, policy: P
 
 /** Polaris holds what was sent. */
 function delivered(lane: Lane): Step {
-  return lane.sending?.more === true ? read({ ...lane, attempts: 0, leaps: 0 }) : settle(lane);
+  return lane.sending?.more === true ? read({ ...lane, attempts: 0, leaps: 0, leapMs: 0 }) : settle(lane);
 }
 
 function probed(lane: Lane, event: LaneEvent & { kind: 'probed' }, policy: Policy): Step {
@@ -204,7 +220,8 @@ function probed(lane: Lane, event: LaneEvent & { kind: 'probed' }, policy: Polic
   const answer = recorded(lane, { kind: 'outcome', outcome: 'stale' });
   if (event.served === 'unknown') return then(answer, retry(answer.lane, event, policy));
   const leaps = lane.leaps + 1;
-  if (leaps <= policy.leapsMs.length) return then(answer, read({ ...answer.lane, leaps }));
+  const leapMs = policy.leapsMs[leaps - 1];
+  if (leapMs !== undefined) return then(answer, read({ ...answer.lane, leaps, leapMs }));
   const { timestamp = 0, type = 'UPDATE' } = lane.sending?.notification ?? {};
   const detail = `Polaris admitted a timestamp above ${timestamp} from another sender.`;
   return then(answer, park(answer.lane, { code: 'TIMESTAMP_AHEAD', detail, type, since: event.nowMs }));
@@ -253,9 +270,15 @@ const read = (lane: Lane): Step => ({
   effects: [{ kind: 'resolve', table: lane.entry.table }],
 });
 
+/** However long a server asks to be left alone: it may be wrong, and somebody waits. */
+const MAX_RETRY_AFTER_MS = 300_000;
+
 /** A retry reads the source again, so it never sends an old fact. */
 function retry(lane: Lane, { random }: Moment, policy: Policy, atLeastMs: number = 0): Step {
-  const delayMs = Math.max(atLeastMs, backoffMs(lane.attempts, { ...policy.backoff, random }));
+  const delayMs = Math.max(
+    Math.min(atLeastMs, MAX_RETRY_AFTER_MS),
+    backoffMs(lane.attempts, { ...policy.backoff, random }),
+  );
   return {
     lane: { ...lane, phase: 'waiting', sending: undefined, attempts: lane.attempts + 1 },
     effects: [{ kind: 'wait', delayMs }],
@@ -266,11 +289,15 @@ function retry(lane: Lane, { random }: Moment, policy: Policy, atLeastMs: number
 const settle = (lane: Lane, skipped?: string): Step =>
   finish(recorded(lane, { kind: 'settled', seen: lane.readAt, skipped }));
 
-const park = (lane: Lane, parked: NonNullable<Entry['parked']>): Step =>
-  finish(recorded(lane, { kind: 'parked', seen: lane.readAt, parked }));
+/** What is found parked again for the same reason has been so since it was found first. */
+function park(lane: Lane, found: NonNullable<Entry['parked']>): Step {
+  const before = lane.entry.parked;
+  const parked = before?.code === found.code ? { ...found, since: before.since } : found;
+  return finish(recorded(lane, { kind: 'parked', seen: lane.readAt, parked }));
+}
 
 function finish({ lane, effects }: Step): Step {
-  const rest: Lane = { ...lane, phase: 'idle', sending: undefined, attempts: 0, leaps: 0, released: false };
+  const rest: Lane = { ...lane, phase: 'idle', sending: undefined, attempts: 0, leaps: 0, leapMs: 0, released: false };
   const ended = { lane: rest, effects };
-  return rest.entry.seen > rest.readAt ? then(ended, read(rest)) : ended;
+  return isOvertaken(rest) ? then(ended, read(rest)) : ended;
 }

@@ -147,5 +147,8 @@ export type EntryRecord = { readonly target: string; readonly table: TableIdenti
   | { readonly kind: 'parked'; readonly seen: number; readonly parked: Parked }
 );
 
-/** What an outcome means for an entry; `served` is an admitted notification found out by asking. */
-export type OutcomeKind = Outcome['kind'] | 'served';
+/**
+ * What an outcome means for an entry; `served` is an admitted notification found out by asking, `withdrawn` one that was
+ * never sent.
+ */
+export type OutcomeKind = Outcome['kind'] | 'served' | 'withdrawn';
