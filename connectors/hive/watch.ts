@@ -109,10 +109,7 @@ class WatchSession {
     );
     const sender = await resolver.walSender(this.#signal);
     memory.ownPid = sender.pid;
-    if (sender.synchronous)
-      deps.log.warn('synchronous-standby', {
-        detail: 'Commits of the metastore wait for this process, as synchronous_standby_names covers it.',
-      });
+    if (sender.synchronous) this.#warnSynchronous();
     deps.log.info('stream-started', { slot: config.slot, from: formatPosition(this.#timeline, from) });
     this.#loop(this.#keepaliveMs(), () => this.#beat());
     this.#loop(config.inspectMs, () => this.#inspectPublication());
@@ -304,11 +301,20 @@ class WatchSession {
       if (unseen.size === 0) return;
       this.#throwIfFailed();
       // A commit that waits for us as its synchronous standby would wait for ever.
-      if (deps.clock.monotonicMs() - sinceMs > VISIBLE_AFTER_MS && (await resolver.walSender(this.#signal)).synchronous)
-        return;
+      const { synchronous } =
+        deps.clock.monotonicMs() - sinceMs > VISIBLE_AFTER_MS
+          ? await resolver.walSender(this.#signal)
+          : { synchronous: false };
+      if (synchronous) return this.#warnSynchronous();
       await deps.clock.sleep(pauseMs, this.#signal);
       this.#signal.throwIfAborted();
     }
+  }
+
+  #warnSynchronous(): void {
+    this.#context.deps.log.warn('synchronous-standby', {
+      detail: 'Commits of the metastore wait for this process, as synchronous_standby_names covers it.',
+    });
   }
 
   /** Hints for ids whose names only the metastore knows. What the stream has told meanwhile is newer than its answer. */

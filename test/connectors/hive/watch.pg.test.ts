@@ -233,6 +233,25 @@ describe('a watch', () => {
     expect((await metastore.slot())?.confirmed).toBe(before?.confirmed);
   });
 
+  test('lets a commit end that waits for the agent itself as its synchronous standby, and says so', async () => {
+    await using server = await startPostgres();
+    await using metastore = await openMetastore(server);
+    await metastore.transact(rows.create('a'));
+    await using watching = await started(await metastore.connector());
+    await metastore.transact(rows.create('b'));
+    await (await watching.next()).ack();
+    await metastore.admin.query(`ALTER SYSTEM SET synchronous_standby_names = '"polaris-push"'`);
+    await metastore.admin.query('SELECT pg_reload_conf()');
+    await eventually(async () => {
+      const sync = await metastore.admin.query(`SELECT FROM pg_stat_replication WHERE sync_state = 'sync'`);
+      return sync.rowCount === 1;
+    });
+    const commit = metastore.admin.query(rows.commit('a', 1));
+    expect(await watching.until('sales.a')).toEqual(['sales.a']);
+    await commit;
+    expect(metastore.events.map(({ event }) => event)).toContain('synchronous-standby');
+  });
+
   test('hands a hint over only when a query sees its commit', async () => {
     await using metastore = await openMetastore(postgres);
     await metastore.transact(rows.create('a'));
