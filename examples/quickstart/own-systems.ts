@@ -46,9 +46,14 @@ export async function mirrorOwnSystems(run: Run, own: OwnSystems): Promise<numbe
     session = running;
     print('Listing the metastore and pushing what Polaris lacks ...');
     await running.caughtUp(signal);
-    if (run.live) await live(run, running, own);
-    else await running.agent.ended();
-    comparison = run.live ? await running.equal(SETTLE_MS) : await running.compare();
+    if (run.live) {
+      await live(run, running, own);
+      print('Finishing what is under way, and comparing ...');
+      comparison = await running.equal(SETTLE_MS);
+    } else {
+      await running.agent.ended();
+      comparison = await running.compare();
+    }
   }
   for (const line of report({ statistics: session.statistics, comparison, source: await source() })) print(line);
   print(verdict(comparison, `${session.statistics.admitted} notifications`));
