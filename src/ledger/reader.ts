@@ -33,7 +33,10 @@ export function openLedgerReader(path: string): LedgerReader {
   try {
     const db = opened.adopt(new DatabaseSync(file, { readOnly: true, timeout: READ_WAIT_MS }), (it) => it.close());
     requireCurrentVersion(db, file);
-    return new SqliteReader(db, file, opened.move());
+    const kept = new DisposableStack();
+    const reader = new SqliteReader(db, file, kept);
+    kept.use(opened.move());
+    return reader;
   } catch (error) {
     throw openingError(error, file);
   }

@@ -1,6 +1,7 @@
 import { PushError } from '../errors/errors.ts';
 
 /** SQLite's primary result codes that mean something to an operator (sqlite.org/rescode.html). */
+const SQL_ERROR = 1;
 const BUSY = 5;
 const READONLY = 8;
 const IOERR = 10;
@@ -21,6 +22,9 @@ export const isBusy = (error: unknown): boolean => resultCode(error) === BUSY;
 export function openingError(error: unknown, path: string): PushError {
   if (error instanceof PushError) return error;
   switch (resultCode(error)) {
+    // The statements are right, so the tables aren't.
+    case SQL_ERROR:
+      return corrupt(path, textOf(error), error);
     case CANTOPEN:
     case READONLY:
       return unwritable(path, textOf(error), error);

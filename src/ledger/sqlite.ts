@@ -29,6 +29,11 @@ export type LedgerDeps = {
 const OPEN_WAIT_MS = 2000;
 /** A ledger up to this size is checked at every start, a larger one only if it wasn't closed. Some 40 ms. */
 const ALWAYS_CHECKED_BYTES = 64 * 1024 ** 2;
+const CACHE_KIB = 16 * 1024;
+/** The write-ahead log moves into the file at 16 MiB: a page that is written often moves once (a quarter less work than at 4). */
+const LOG_PAGES = 4000;
+/** The disk that an unusually long log took is given back. */
+const LOG_KEPT_BYTES = 64 * 1024 ** 2;
 /** Another process holds the write lock only to submit a request, or in somebody's sqlite3 shell. */
 const BUSY_RETRY_MS = 10;
 const BUSY_LIMIT_MS = 30_000;
@@ -51,7 +56,10 @@ export async function openLedger(config: LedgerConfig, deps: LedgerDeps): Promis
     const db = opened.adopt(new DatabaseSync(path, { timeout: OPEN_WAIT_MS }), (it) => it.close());
     const token = randomUUID();
     prepareDatabase(db, path, { ...deps, token });
-    return new SqliteLedger({ db, path, token, clock: deps.clock, log: deps.log }, opened.move());
+    const kept = new DisposableStack();
+    const ledger = new SqliteLedger({ db, path, token, clock: deps.clock, log: deps.log }, kept);
+    kept.use(opened.move());
+    return ledger;
   } catch (error) {
     throw openingError(error, path);
   }
@@ -66,8 +74,9 @@ function prepareDatabase(db: DatabaseSync, path: string, deps: LedgerDeps & { re
   migrate(db, version);
   const mode = db.prepare('PRAGMA journal_mode = WAL').get()?.['journal_mode'];
   if (mode !== 'wal') throw unwritable(path, "SQLite can't keep a write-ahead log there");
-  // FULL syncs the log at each commit. The limit gives back the disk that an unusually long log took.
-  db.exec(`PRAGMA synchronous = FULL; PRAGMA cache_size = -16384; PRAGMA journal_size_limit = ${64 * 1024 ** 2}`);
+  // FULL syncs the log at each commit.
+  db.exec(`PRAGMA synchronous = FULL; PRAGMA cache_size = ${-CACHE_KIB}`);
+  db.exec(`PRAGMA wal_autocheckpoint = ${LOG_PAGES}; PRAGMA journal_size_limit = ${LOG_KEPT_BYTES}`);
   db.exec('BEGIN IMMEDIATE');
   db.prepare("INSERT OR IGNORE INTO meta (name, value) VALUES ('created_at', ?)").run(deps.clock.now());
   db.exec("INSERT OR REPLACE INTO meta (name, value) VALUES ('closed', 0)");

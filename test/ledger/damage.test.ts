@@ -80,6 +80,17 @@ describe('A damaged ledger', () => {
     ]);
   });
 
+  test('that lacks a table is refused, and nothing keeps its lock', async () => {
+    await using place = await closedLedger();
+    using db = new DatabaseSync(place.path);
+    db.exec('DROP TABLE positions');
+    db.close();
+    const lacking = { code: 'LEDGER_CORRUPT', detail: `${place.path}: no such table: positions.` };
+    await expect(place.open()).rejects.toMatchObject(lacking);
+    await expect(place.open()).rejects.toMatchObject(lacking);
+    expect(() => openLedgerReader(place.path)).toThrow(expect.objectContaining(lacking));
+  });
+
   test('fails when a damaged row is met at work, and says nothing more', async () => {
     await using place = await closedLedger();
     const ledger = await place.open();
