@@ -50,9 +50,9 @@ export async function openLedger(config: LedgerConfig, deps: LedgerDeps): Promis
   const path = prepareLocation(config.path);
   using opened = new DisposableStack();
   opened.use(takeOwnership(path));
-  const network = networkFileSystemOf(path);
-  if (network !== undefined) deps.log.warn('ledger-on-network-file-system', { path, fileSystem: network });
   try {
+    const network = networkFileSystemOf(path);
+    if (network !== undefined) deps.log.warn('ledger-on-network-file-system', { path, fileSystem: network });
     const db = opened.adopt(new DatabaseSync(path, { timeout: OPEN_WAIT_MS }), (it) => it.close());
     const token = randomUUID();
     prepareDatabase(db, path, { ...deps, token });
