@@ -61,6 +61,7 @@ const outcome: fc.Arbitrary<OutcomeKind> = fc.constantFrom(
   'unavailable',
   'unauthorized',
   'unknown',
+  'withdrawn',
 );
 const code: fc.Arbitrary<ParkCode> = fc.constantFrom('METADATA_MISSING', 'DROP_HELD', 'TIMESTAMP_AHEAD');
 
