@@ -81,6 +81,14 @@ export async function openGuideWorld(): Promise<GuideWorld> {
   };
 }
 
+/** What the outputs in the guide are about. */
+export async function tablesOfGuide({ writer, moveTables }: GuideWorld): Promise<void> {
+  await writer.createNamespace('sales');
+  for (const name of ['orders', 'items', 'clients']) await writer.createTable(`sales.${name}`);
+  await writer.createView('sales.large_orders', 'SELECT 1');
+  await moveTables();
+}
+
 /** The agent's role must prove itself, as on a server of one's own; nobody else must. */
 async function demandPasswords({ dataDir }: Postgres, admin: pg.Client): Promise<void> {
   const file = join(dataDir, 'pg_hba.conf');

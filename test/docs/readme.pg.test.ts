@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { showTable, tableOf } from '../../src/core/table.ts';
 import { eventually } from '../pipeline/world.ts';
-import { guidePath, openGuideWorld, type GuideWorld } from './guide.ts';
+import { comparable } from './comparable.ts';
+import { guidePath, openGuideWorld, tablesOfGuide, type GuideWorld } from './guide.ts';
 import { leaveRunning } from './leave-running.ts';
 import { markedBlock } from './marked-blocks.ts';
 import { ROOT } from './root.ts';
@@ -14,24 +15,10 @@ const CONFIG = 'polaris-push.yaml';
 /** The steps whose output the guide shows. */
 const SHOWN = ['check', 'validate', 'run', 'status'];
 
-/** Line breaks and numbers differ from machine to machine. */
-const comparable = (text: string): string =>
-  text
-    .replaceAll(/\s+/g, ' ')
-    .replaceAll(/\d[\d.,]*/g, '#')
-    .trim();
-
 const served = ({ polaris }: GuideWorld): Record<string, string> =>
   Object.fromEntries(
     [...polaris.tables('hive_mirror')].map(([key, table]) => [showTable(tableOf(key)), table.metadataLocation]),
   );
-
-async function metastoreWithTables(world: GuideWorld): Promise<void> {
-  await world.writer.createNamespace('sales');
-  for (const name of ['orders', 'items', 'clients']) await world.writer.createTable(`sales.${name}`);
-  await world.writer.createView('sales.large_orders', 'SELECT 1');
-  await world.moveTables();
-}
 
 test.for([
   ["this machine's psql and curl", 'own'],
@@ -41,7 +28,7 @@ test.for([
   { timeout: 120_000 },
   async ([, tools]) => {
     await using world = await openGuideWorld();
-    await metastoreWithTables(world);
+    await tablesOfGuide(world);
     await using shell = sessionShell(world.folder, guidePath(world.folder, tools));
     const outputs = new Map<string, string>();
     const follow = async (step: string) => {
