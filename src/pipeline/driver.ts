@@ -1,13 +1,13 @@
 import { Breaker } from '../core/breaker.ts';
 import type { DropBudget } from '../core/budget.ts';
-import { heldBy, vanished } from '../core/decide.ts';
+import { heldBy } from '../core/decide.ts';
 import { blank } from '../core/fold.ts';
-import { restore, step, type Effect, type Lane, type LaneEvent } from '../core/lane.ts';
+import { isOvertaken, restore, step, type Effect, type Lane, type LaneEvent } from '../core/lane.ts';
 import type { Policy } from '../core/policy.ts';
 import { REFUSALS } from '../core/refusal.ts';
 import { keyOf, showTable, type TableKey } from '../core/table.ts';
 import { Throttle, type ThrottleOptions } from '../core/throttle.ts';
-import type { Entry, EntryRecord, Notification, Outcome, TableIdentifier, TableState } from '../core/types.ts';
+import type { Entry, EntryRecord, Notification, Outcome, Served, TableIdentifier, TableState } from '../core/types.ts';
 import type { Connector } from '../connector/connector.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Target } from '../polaris/target.ts';
@@ -16,6 +16,7 @@ import { Gate } from '../runtime/gate.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Random } from '../runtime/random.ts';
 import { Timers } from '../runtime/timers.ts';
+import { DropPermit } from './drop-permit.ts';
 import type { Emit } from './events.ts';
 
 /** Tables per `resolve` call, at most. */
@@ -48,12 +49,22 @@ type Slot = {
   lane: Lane;
   /** Counted among the lanes that may read and send now. */
   admitted: boolean;
+  /** It alone tries whether the target works again. */
+  trying: boolean;
+  /** The new name that this one's DROP waits for. */
+  awaits: TableKey | undefined;
   /** Resolves when the last record of this lane is durable. The ledger keeps the order, so all earlier ones are too. */
   durable: Promise<void>;
   /** When the oldest hint that no read covers was committed, by the source's clock; and the oldest that the present read covers. */
   hintedAt: number | undefined;
   coveredAt: number | undefined;
 };
+
+/** That a retry is due, or that the DROP of an old name has waited long enough. */
+type Timer = { readonly slot: Slot; readonly awaits?: TableKey | undefined };
+
+/** Who waits for the work of a moment: the lanes that had some, and how many of their hints it was. */
+type Waiter = { readonly open: Map<TableKey, number>; readonly done: () => void };
 
 type Answer = {
   readonly notification: Notification;
@@ -71,18 +82,20 @@ export class Driver {
   readonly #due = new Set<Slot>();
   /** DROPs of old names that wait until the lane of the new name is done. */
   readonly #awaiting = new Map<TableKey, Set<Slot>>();
-  readonly #timers: Timers<{ readonly slot: Slot; readonly event: 'due' | 'released' }>;
+  readonly #timers: Timers<Timer>;
   readonly #throttle: Throttle;
   readonly #breaker = new Breaker(BREAKER);
   readonly #gate: Gate;
-  readonly #quiet = new Set<() => void>();
+  readonly #permit: DropPermit | undefined;
+  readonly #waiters = new Set<Waiter>();
   readonly #failing = new Set<TableKey>();
   readonly #kill = new AbortController();
   #admitted = 0;
   #pumping = false;
   #stopped = true;
   #delivered: number | undefined;
-  #budgetRestored = false;
+  /** Resolves when everything that was recorded so far is durable. */
+  #durable = Promise.resolve();
   #ended: { readonly resolve: () => void; readonly reject: (error: unknown) => void } | undefined;
   #broken: unknown;
 
@@ -90,7 +103,10 @@ export class Driver {
     this.#parts = parts;
     this.#throttle = new Throttle(parts.concurrency);
     this.#gate = new Gate(() => this.#throttle.limit);
-    this.#timers = new Timers(parts.clock, ({ slot, event }) => this.#feed(slot, { kind: event }));
+    const { budget, ledger, clock, policy } = parts;
+    const renamesAreFree = policy.drops === 'fenced';
+    this.#permit = budget && new DropPermit({ target: this.name, ledger, clock, budget, renamesAreFree });
+    this.#timers = new Timers(parts.clock, (timer) => this.#onTimer(timer));
   }
 
   get name(): string {
@@ -127,25 +143,31 @@ export class Driver {
       this.#feed(slot, { kind: 'changed', count: 1, after: hints[i]?.after });
       durable.add(slot.durable);
     }
+    if (this.#kill.signal.aborted) throw this.#broken;
     await Promise.all(durable);
   }
 
   /** Lets held DROPs go; each is read once more before it is sent. Resolves when that is durable. */
   async release(tables: readonly TableIdentifier[]): Promise<void> {
-    this.#parts.budget?.release(tables.map(keyOf));
+    this.#permit?.release(tables);
     await this.changed(tables.map((table) => ({ table })));
   }
 
-  /** Resolves when no lane has work, or at once when there is none. Parked entries have none. */
+  /**
+   * Resolves when all work that there is now is settled or parked, or `signal` aborts. Work that comes later isn't waited
+   * for, or a busy source would never be seen settled.
+   */
   async settled(signal: AbortSignal): Promise<void> {
-    if (this.#lanes.size === 0 || signal.aborted) return;
+    const open = new Map([...this.#lanes.values()].map(({ key, lane }) => [key, lane.entry.seen]));
+    if (open.size === 0 || signal.aborted) return;
     await new Promise<void>((resolve) => {
       const done = () => {
-        this.#quiet.delete(done);
+        this.#waiters.delete(waiter);
         signal.removeEventListener('abort', done);
         resolve();
       };
-      this.#quiet.add(done);
+      const waiter = { open, done };
+      this.#waiters.add(waiter);
       signal.addEventListener('abort', done);
     });
   }
@@ -197,6 +219,8 @@ export class Driver {
       key,
       lane,
       admitted: false,
+      trying: false,
+      awaits: undefined,
       durable: Promise.resolve(),
       hintedAt: undefined,
       coveredAt: undefined,
@@ -205,12 +229,30 @@ export class Driver {
     return slot;
   }
 
-  /** One step of a lane. The only place where a lane changes. */
+  /** What happens to a lane. A failure in here is one of the ledger, or of this program: nothing goes on after it. */
   #feed(slot: Slot, event: LaneEvent): void {
     if (this.#kill.signal.aborted) return;
+    try {
+      this.#step(slot, event);
+    } catch (error) {
+      this.#break(error);
+    }
+  }
+
+  /** Work that goes on by itself, under the same rule. */
+  #attend(work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      // The kill signal ends requests, too.
+      if (!this.#kill.signal.aborted) this.#break(error);
+    });
+  }
+
+  /** The only place where a lane changes. */
+  #step(slot: Slot, event: LaneEvent): void {
     const before = slot.lane;
     const { lane, effects } = step(before, event, this.#parts.policy);
     slot.lane = lane;
+    if (lane.phase !== 'awaiting') slot.awaits = undefined;
     this.#count(before.entry, lane.entry);
     const records = effects.filter((effect) => effect.kind === 'record').map((effect) => effect.record);
     if (records.length > 0) this.#record(slot, records);
@@ -227,21 +269,31 @@ export class Driver {
         this.#due.add(slot);
         return this.#pump();
       case 'notify':
-        return void this.#notify(slot, effect.notification);
+        return this.#attend(this.#notify(slot, effect.notification));
       case 'probe':
-        return void this.#probe(slot, effect);
+        return this.#attend(this.#probe(slot, effect));
       case 'wait':
         slot.hintedAt = earliest(slot.hintedAt, slot.coveredAt);
-        return this.#timers.add(effect.delayMs, { slot, event: 'due' });
+        return this.#timers.add(effect.delayMs, { slot });
       case 'await':
         return this.#await(slot, effect.table);
     }
   }
 
   #record(slot: Slot, records: readonly EntryRecord[]): void {
-    slot.durable = this.#parts.ledger.append(records);
+    slot.durable = this.#durable = this.#parts.ledger.append(records);
     slot.durable.catch((error: unknown) => this.#break(error));
-    for (const record of records) this.#report(slot, record);
+    for (const record of records) {
+      this.#report(slot, record);
+      if (record.kind === 'settled' || record.kind === 'parked') this.#tellWaiters(slot.key, record.seen);
+    }
+  }
+
+  #tellWaiters(key: TableKey, covered: number): void {
+    for (const { open, done } of this.#waiters) {
+      if (covered >= (open.get(key) ?? Number.POSITIVE_INFINITY)) open.delete(key);
+      if (open.size === 0) done();
+    }
   }
 
   #report({ lane }: Slot, record: EntryRecord): void {
@@ -269,7 +321,7 @@ export class Driver {
       while (this.#due.size > 0 && !this.#stopped) {
         const batch = this.#admit();
         if (batch.length === 0) break;
-        void this.#read(batch);
+        this.#attend(this.#read(batch));
       }
     });
   }
@@ -285,7 +337,8 @@ export class Driver {
       slot.admitted = true;
       this.#admitted++;
       batch.push(slot);
-      if (this.#breaker.state(nowMs) === 'half-open') break;
+      slot.trying = this.#breaker.state(nowMs) === 'half-open';
+      if (slot.trying) break;
     }
     return batch;
   }
@@ -293,9 +346,9 @@ export class Driver {
   #dismiss(slot: Slot): void {
     slot.admitted = false;
     this.#admitted--;
-    const { clock } = this.#parts;
-    // A probe that led to no request says nothing of the target; the next lane may try.
-    if (this.#breaker.state(clock.monotonicMs()) === 'half-open') this.#breaker.unused();
+    // A try that led to no request says nothing of the target; the next lane may try.
+    if (slot.trying) this.#breaker.unused();
+    slot.trying = false;
     this.#pump();
     this.#endIfDrained();
   }
@@ -312,7 +365,12 @@ export class Driver {
       const state = states[i];
       if (state === undefined)
         return this.#break(new Error(`No state of ${showTable(slot.lane.entry.table)} was read.`));
-      this.#feed(slot, { kind: 'resolved', state, mayDrop: this.#mayDrop(slot, state), ...this.#moment() });
+      this.#feed(slot, {
+        kind: 'resolved',
+        state,
+        mayDrop: this.#permit?.allows(slot.lane, state, this.delivered) ?? true,
+        ...this.#moment(),
+      });
     }
   }
 
@@ -329,59 +387,13 @@ export class Driver {
     }
   }
 
-  #mayDrop(slot: Slot, state: TableState): boolean {
-    const { budget, clock, ledger, policy } = this.#parts;
-    const { entry } = slot.lane;
-    if (budget === undefined) return true;
-    if (state.kind === 'present') budget.cameBack(slot.key);
-    if (!vanished(entry, state)) return true;
-    // A table that Polaris holds under its new name is not lost, however many are renamed at once.
-    const moved = entry.after === undefined ? undefined : ledger.entry(this.name, entry.after);
-    const incarnation = heldBy(entry)?.incarnation;
-    const isMove = incarnation !== undefined && moved !== undefined && heldBy(moved)?.incarnation === incarnation;
-    if (isMove && policy.drops === 'fenced') return true;
-    if (!this.#budgetRestored) this.#restoreBudget(budget);
-    return budget.mayDrop(slot.key, this.delivered, clock.now());
-  }
-
-  /** A restart forgets neither the DROPs of a moment ago nor those that wait for a human. */
-  #restoreBudget(budget: DropBudget): void {
-    this.#budgetRestored = true;
-    const sent: [TableKey, number][] = [];
-    const held: TableKey[] = [];
-    for (const { table, delivered, parked } of this.#parts.ledger.entries(this.name)) {
-      if (parked?.code === 'DROP_HELD') held.push(keyOf(table));
-      else if (delivered?.type === 'DROP') sent.push([keyOf(table), delivered.timestamp]);
-    }
-    budget.restore(
-      sent.toSorted(([, a], [, b]) => a - b),
-      held,
-    );
-  }
-
   async #notify(slot: Slot, notification: Notification): Promise<void> {
-    const { clock, target, emit } = this.#parts;
-    let outcome: Outcome;
-    let sentMs = 0;
-    let inFlight = 0;
-    try {
-      await slot.durable;
-      await this.#gate.enter();
-      try {
-        if (this.#kill.signal.aborted) return;
-        sentMs = clock.monotonicMs();
-        inFlight = this.#gate.inside;
-        outcome = await target.notify(notification, this.#kill.signal);
-      } finally {
-        this.#gate.leave();
-      }
-    } catch (error) {
-      // The ledger failed (run() rejects), or the kill signal ended the request: the intent stays open.
-      if (!this.#kill.signal.aborted) this.#break(error);
-      return;
-    }
-    const tookMs = clock.monotonicMs() - sentMs;
-    this.#learn(slot, { notification, outcome, tookMs, inFlight });
+    const { clock, emit } = this.#parts;
+    await slot.durable;
+    const answer = await this.#send(slot, notification);
+    if (answer === undefined || this.#kill.signal.aborted) return;
+    const { outcome, tookMs } = answer;
+    this.#learn(slot, answer);
     const admitted = outcome.kind === 'admitted' && notification.type !== 'VALIDATE';
     const commitToVisibleMs =
       admitted && slot.coveredAt !== undefined ? Math.max(0, clock.now() - slot.coveredAt) : undefined;
@@ -390,27 +402,56 @@ export class Driver {
     this.#feed(slot, { kind: 'answered', outcome, ...this.#moment() });
   }
 
+  /** Sends when the target has room. Undefined: it wasn't sent. Throws what ended the request: then the intent stays open. */
+  async #send(slot: Slot, notification: Notification): Promise<Answer | undefined> {
+    const { clock, target } = this.#parts;
+    await this.#gate.enter();
+    try {
+      if (this.#kill.signal.aborted) return undefined;
+      if (notification.type === 'DROP' && isOvertaken(slot.lane)) {
+        this.#feed(slot, { kind: 'withdrawn' });
+        return undefined;
+      }
+      const sentMs = clock.monotonicMs();
+      const inFlight = this.#gate.inside;
+      const outcome = await target.notify(notification, this.#kill.signal);
+      return { notification, outcome, tookMs: clock.monotonicMs() - sentMs, inFlight };
+    } finally {
+      this.#gate.leave();
+    }
+  }
+
   async #probe(slot: Slot, { table, metadataLocation }: Effect & { kind: 'probe' }): Promise<void> {
     const { target, log } = this.#parts;
+    let served: Served | 'unknown' = 'unknown';
+    let failure: string | undefined;
     try {
-      const served = await target.serves(table, metadataLocation, this.#kill.signal);
-      this.#feed(slot, { kind: 'probed', served, ...this.#moment() });
+      served = await target.serves(table, metadataLocation, this.#kill.signal);
     } catch (error) {
       if (this.#kill.signal.aborted) return;
       log.warn('probe-failed', { target: this.name, table: showTable(table), error });
-      this.#feed(slot, { kind: 'probed', served: 'unknown', ...this.#moment() });
+      failure = error instanceof Error ? error.message : String(error);
     }
+    this.#judge(slot, failure);
+    this.#feed(slot, { kind: 'probed', served, ...this.#moment() });
   }
 
   /** What an answer says of the target: how many requests it bears, and whether it works at all. */
   #learn(slot: Slot, { notification, outcome, tookMs, inFlight }: Answer): void {
-    const { clock, random, emit } = this.#parts;
     const overload = outcome.kind === 'unavailable' || outcome.kind === 'unknown';
     if (overload) this.#throttle.record({ kind: 'overload' });
     else if (notification.type === 'CREATE' || notification.type === 'UPDATE') {
       this.#throttle.record({ kind: 'ok', latencyMs: tookMs, inFlight });
     }
-    if (!concernsTarget(outcome)) {
+    const message = 'message' in outcome ? outcome.message : outcome.kind;
+    this.#judge(slot, concernsTarget(outcome) ? message : undefined);
+  }
+
+  /** Whether the target works at all; `failure` says why it doesn't seem to. */
+  #judge(slot: Slot, failure: string | undefined): void {
+    const { clock, random, emit } = this.#parts;
+    slot.trying = false;
+    if (failure === undefined) {
       this.#failing.clear();
       if (this.#breaker.succeeded()) {
         emit({ kind: 'target-up', target: this.name });
@@ -423,9 +464,17 @@ export class Driver {
     if (this.#failing.has(slot.key) && this.#breaker.state(nowMs) === 'closed') return;
     this.#failing.add(slot.key);
     if (!this.#breaker.failed(nowMs, random())) return;
-    emit({ kind: 'target-down', target: this.name, detail: 'message' in outcome ? outcome.message : outcome.kind });
-    const untilMs = this.#breaker.openUntilMs ?? nowMs;
-    void clock.sleep(untilMs - nowMs + 1, this.#kill.signal).then(() => this.#pump());
+    emit({ kind: 'target-down', target: this.name, detail: failure });
+    this.#attend(this.#pumpWhenHalfOpen());
+  }
+
+  /** Without another event nobody else would try the target again, and a clock may wake somebody a little early. */
+  async #pumpWhenHalfOpen(): Promise<void> {
+    const { clock } = this.#parts;
+    while (this.#breaker.state(clock.monotonicMs()) === 'open' && !this.#kill.signal.aborted) {
+      await clock.sleep((this.#breaker.openUntilMs ?? 0) - clock.monotonicMs(), this.#kill.signal);
+    }
+    this.#pump();
   }
 
   #await(slot: Slot, table: TableIdentifier): void {
@@ -435,9 +484,19 @@ export class Driver {
       queueMicrotask(() => this.#feed(slot, { kind: 'released' }));
       return;
     }
+    slot.awaits = key;
     const waiting = this.#awaiting.get(key) ?? new Set();
     this.#awaiting.set(key, waiting.add(slot));
-    this.#timers.add(this.#parts.policy.renameWaitMs, { slot, event: 'released' });
+    this.#timers.add(this.#parts.policy.renameWaitMs, { slot, awaits: key });
+  }
+
+  #onTimer({ slot, awaits }: Timer): void {
+    if (awaits === undefined) return this.#feed(slot, { kind: 'due' });
+    if (slot.awaits !== awaits) return;
+    const { clock, policy } = this.#parts;
+    if (this.#breaker.state(clock.monotonicMs()) === 'closed') return this.#feed(slot, { kind: 'released' });
+    // While the target is down no name settles; to give up waiting would drop the old name first at its return.
+    this.#timers.add(policy.renameWaitMs, { slot, awaits });
   }
 
   /** A lane without work lives on in the ledger alone. */
@@ -446,12 +505,13 @@ export class Driver {
     this.#lanes.delete(slot.key);
     const waiting = this.#awaiting.get(slot.key);
     this.#awaiting.delete(slot.key);
-    for (const other of waiting ?? []) this.#feed(other, { kind: 'released' });
-    if (this.#lanes.size === 0) for (const done of this.#quiet) done();
+    for (const other of waiting ?? []) if (other.awaits === slot.key) this.#feed(other, { kind: 'released' });
   }
 
   #endIfDrained(): void {
-    if (this.#stopped && this.#admitted === 0) this.#ended?.resolve();
+    if (!this.#stopped || this.#admitted > 0) return;
+    const resolve = () => this.#ended?.resolve();
+    this.#durable.then(resolve, (error: unknown) => this.#break(error));
   }
 
   #break(error: unknown): void {
