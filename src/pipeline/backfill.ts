@@ -7,6 +7,7 @@ import type { Target } from '../polaris/target.ts';
 import { Gate } from '../runtime/gate.ts';
 import type { Driver } from './driver.ts';
 import type { PipelineEvent } from './events.ts';
+import { differs, hintOf } from './reconcile.ts';
 
 /** What became of one table on one target. */
 export type BackfillResult = {
@@ -65,12 +66,8 @@ async function hint(page: readonly TableState[], driver: Driver, parts: Backfill
   const hints = [];
   for (const [i, state] of page.entries()) {
     const { table } = state;
-    if (
-      driftOf(state, entries[i]) !== undefined ||
-      (state.kind === 'unsupported' && entries[i]?.skipped !== state.reason)
-    ) {
-      hints.push({ table });
-    } else if (state.kind === 'unsupported') {
+    if (differs(state, entries[i])) hints.push(hintOf(table, entries[i]));
+    else if (state.kind === 'unsupported') {
       parts.report({ target: driver.name, table, result: 'skipped', detail: state.reason });
     } else parts.report({ target: driver.name, table, result: 'unchanged' });
   }

@@ -31,13 +31,14 @@ export type IntakeParts = {
 
 /**
  * Records what the source hints at, and only then lets the source forget it. Delivery comes later, so an outage of
- * Polaris holds back neither WAL nor queue. Ends when `signal` aborts.
+ * Polaris holds back neither WAL nor queue. Ends when `signal` aborts, and throws when the stream ends before.
  */
 export async function intake({ connector, ledger, drivers }: IntakeParts, signal: AbortSignal): Promise<void> {
   for await (const delivery of connector.watch(undefined, signal)) {
     await Promise.all([...record(delivery, drivers), ...recordPosition(delivery, connector.source, ledger)]);
     await delivery.ack();
   }
+  if (!signal.aborted) throw new Error('The stream of changes ended by itself.');
 }
 
 const record = ({ changes, committedAt }: Delivery, drivers: readonly Driver[]): Promise<void>[] => {

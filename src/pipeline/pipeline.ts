@@ -71,8 +71,9 @@ async function follow(parts: PipelineParts, signal: AbortSignal, healthy: () => 
 async function reconcileAgain(parts: PipelineParts, signal: AbortSignal): Promise<void> {
   for (;;) {
     await parts.clock.sleep(parts.reconcileEveryMs * (0.9 + 0.2 * parts.random()), signal);
+    // A list that fails is no reason to lose the stream.
+    await supervise('reconcile', async (until) => void (await reconcile(parts, until)), { ...parts, signal });
     if (signal.aborted) return;
-    await reconcile(parts, signal);
   }
 }
 

@@ -1,7 +1,7 @@
 import { driftOf } from '../core/audit.ts';
 import { heldBy, isCertain } from '../core/decide.ts';
 import { keyOf, type TableKey } from '../core/table.ts';
-import type { Entry, TableState } from '../core/types.ts';
+import type { Entry, TableIdentifier, TableState } from '../core/types.ts';
 import type { Connector } from '../connector/connector.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -44,17 +44,20 @@ async function hintDifferences(page: readonly TableState[], driver: Driver, ledg
     driver.name,
     page.map((state) => state.table),
   );
-  const hints = page.filter((state, i) => differs(state, entries[i])).map(({ table }) => ({ table }));
+  const hints = page.flatMap((state, i) => (differs(state, entries[i]) ? [hintOf(state.table, entries[i])] : []));
   if (hints.length > 0) await driver.changed(hints);
   return hints.length;
 }
 
-/** A parked entry differs from the source, so every reconciliation gives it another try. */
-function differs(state: TableState, entry: Entry | undefined): boolean {
-  if (driftOf(state, entry) !== undefined) return true;
+/** Whether a read of this table may lead to anything. A parked entry gets another try at every reconciliation. */
+export function differs(state: TableState, entry: Entry | undefined): boolean {
+  if (driftOf(state, entry) !== undefined || entry?.parked !== undefined) return true;
   // The reason why a table is not mirrored is recorded too: status shows it.
-  return state.kind === 'unsupported' && entry?.skipped !== state.reason;
+  return entry?.skipped !== (state.kind === 'unsupported' ? state.reason : undefined);
 }
+
+/** A list knows nothing of renames, so it takes nothing back of what a change told. */
+export const hintOf = (table: TableIdentifier, entry: Entry | undefined): Hint => ({ table, after: entry?.after });
 
 async function hintUnlisted(listed: ReadonlySet<TableKey>, driver: Driver, ledger: Ledger): Promise<number> {
   let count = 0;
@@ -69,7 +72,7 @@ async function hintUnlisted(listed: ReadonlySet<TableKey>, driver: Driver, ledge
     if (listed.has(keyOf(entry.table))) continue;
     const gone =
       heldBy(entry) !== undefined || !isCertain(entry) || entry.skipped !== undefined || entry.parked !== undefined;
-    if (gone && hints.push({ table: entry.table }) >= BATCH) await flush();
+    if (gone && hints.push(hintOf(entry.table, entry)) >= BATCH) await flush();
   }
   await flush();
   return count;

@@ -3,7 +3,8 @@ import type { RequestInbox, RequestOrder } from '../ledger/inbox.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
-import type { Driver } from './driver.ts';
+import type { Driver, Hint } from './driver.ts';
+import { hintOf } from './reconcile.ts';
 
 /** How often the ledger is asked for what operators want. */
 const POLL_MS = 1000;
@@ -31,11 +32,14 @@ async function carryOut({ ledger, drivers, log }: RequestParts): Promise<void> {
       .map((driver) => {
         const tables = request.tables ?? applicable(request, driver, ledger);
         log.info('request', { kind: request.kind, target: driver.name, tables: tables.length });
-        return request.kind === 'release' ? driver.release(tables) : driver.changed(tables.map((table) => ({ table })));
+        return request.kind === 'release' ? driver.release(tables) : driver.changed(again(tables, driver, ledger));
       }),
   );
   await Promise.all(work);
 }
+
+const again = (tables: readonly TableIdentifier[], driver: Driver, ledger: Ledger): Hint[] =>
+  tables.map((table) => hintOf(table, ledger.entry(driver.name, table)));
 
 /** All that a request without names applies to: held DROPs to release, or everything that is parked to try again. */
 function applicable({ kind }: RequestOrder, driver: Driver, ledger: Ledger): readonly TableIdentifier[] {
