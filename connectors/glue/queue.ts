@@ -1,0 +1,186 @@
+import {
+  ChangeMessageVisibilityBatchCommand,
+  ChangeMessageVisibilityCommand,
+  DeleteMessageBatchCommand,
+  DeleteMessageCommand,
+  GetQueueAttributesCommand,
+  ReceiveMessageCommand,
+  SQSClient,
+  type SQSClientConfig,
+} from '@aws-sdk/client-sqs';
+import type { PushError } from '../../src/errors/errors.ts';
+import type { GlueConfig } from './config.ts';
+import { isDenied } from './failure.ts';
+import type { Meter } from './meter.ts';
+import { queueOf, type Action } from './statement.ts';
+
+/** A message as it was received: hidden from others until its visibility timeout is over. */
+export type Received = {
+  readonly id: string;
+  /** Changes with every receive; only the newest counts. */
+  readonly receipt: string;
+  readonly body: string;
+  /** How often it has been received, this time included. */
+  readonly receives: number;
+};
+
+export type Receipt = Pick<Received, 'id' | 'receipt'>;
+
+/** What SQS did not do for one message of a batch, although the call itself succeeded. */
+export type Refused = Receipt & { readonly code: string; readonly senderFault: boolean };
+
+/** Permissions on messages. */
+export type Probed = 'sqs:ReceiveMessage' | 'sqs:DeleteMessage' | 'sqs:ChangeMessageVisibility';
+
+/** Ten messages go into one call. Every method throws `PushError` or the abort's reason. */
+export interface Queue {
+  readonly url: string;
+  readonly fifo: boolean;
+  attributes(signal: AbortSignal): Promise<Readonly<Record<string, string>>>;
+  /** At most ten. Waits for some as long as configured. */
+  receive(signal: AbortSignal): Promise<readonly Received[]>;
+  delete(receipts: readonly Receipt[]): Promise<readonly Refused[]>;
+  /** From now on; 0 shows them to others at once. */
+  hide(receipts: readonly Receipt[], seconds: number): Promise<readonly Refused[]>;
+  /** Tries a permission without an effect on any message. */
+  probe(action: Probed, signal: AbortSignal): Promise<'allowed' | 'denied'>;
+  close(): void;
+}
+
+export type QueueOptions = SQSClientConfig & {
+  readonly handler: (requestTimeoutMs: number) => NonNullable<SQSClientConfig['requestHandler']>;
+  readonly measure: (client: SQSClient) => void;
+  readonly failure: (error: unknown, doing: string, action: Action) => PushError;
+  readonly meter: Meter;
+};
+
+export const BATCH = 10;
+
+/** Receipt handles that never existed: SQS refuses them, but only to those who may call at all. */
+const NO_RECEIPT = 'AQEBpolaris-push-check';
+
+export function connectQueue(url: string, config: GlueConfig, options: QueueOptions): Queue {
+  const { failure, handler, measure, meter, ...settings } = options;
+  // Longer than the server waits, or every receive that finds nothing would count as a failure.
+  const requestTimeoutMs = config.requestTimeoutMs + config.waitTimeMs;
+  const client = new SQSClient({ ...settings, ...endpointOf(url, config), requestHandler: handler(requestTimeoutMs) });
+  measure(client);
+
+  async function asking<Result>(
+    doing: string,
+    action: Action,
+    signal: AbortSignal | undefined,
+    ask: () => Promise<Result>,
+  ) {
+    try {
+      return await ask();
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw failure(error, doing, action);
+    }
+  }
+
+  return {
+    url,
+    fifo: queueOf(url).fifo,
+    attributes: (signal) =>
+      asking('reading the queue’s attributes', 'sqs:GetQueueAttributes', signal, async () => {
+        const command = new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['All'] });
+        return (await client.send(command, { abortSignal: signal })).Attributes ?? {};
+      }),
+    receive: (signal) =>
+      asking('receiving messages', 'sqs:ReceiveMessage', signal, async () => {
+        const command = new ReceiveMessageCommand({
+          QueueUrl: url,
+          MaxNumberOfMessages: BATCH,
+          WaitTimeSeconds: config.waitTimeMs / 1000,
+          VisibilityTimeout: config.visibilityTimeoutMs / 1000,
+          MessageSystemAttributeNames: ['ApproximateReceiveCount'],
+        });
+        const { Messages = [] } = await client.send(command, { abortSignal: signal });
+        meter.add('received', Messages.length);
+        return Messages.map(({ MessageId = '', ReceiptHandle = '', Body = '', Attributes }) => ({
+          id: MessageId,
+          receipt: ReceiptHandle,
+          body: Body,
+          receives: Number(Attributes?.ApproximateReceiveCount ?? 1),
+        }));
+      }),
+    delete: (receipts) =>
+      asking('deleting messages', 'sqs:DeleteMessage', undefined, async () => {
+        const Entries = receipts.map(({ receipt }, i) => ({ Id: String(i), ReceiptHandle: receipt }));
+        const { Failed } = await client.send(new DeleteMessageBatchCommand({ QueueUrl: url, Entries }));
+        return refusedOf(receipts, Failed);
+      }),
+    hide: (receipts, seconds) =>
+      asking('changing visibility', 'sqs:ChangeMessageVisibility', undefined, async () => {
+        const Entries = receipts.map(({ receipt }, i) => ({
+          Id: String(i),
+          ReceiptHandle: receipt,
+          VisibilityTimeout: seconds,
+        }));
+        const { Failed } = await client.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl: url, Entries }));
+        return refusedOf(receipts, Failed);
+      }),
+    probe: async (action, signal) => {
+      try {
+        await probeOf(action, url)(client, signal);
+        return 'allowed';
+      } catch (error) {
+        signal.throwIfAborted();
+        if (isDenied(error)) return 'denied';
+        const known = failure(error, 'trying permissions', action);
+        // It got as far as the receipt handle or the number, so the caller is allowed to call.
+        if (known.code === 'SQS_FAILED') return 'allowed';
+        throw known;
+      }
+    },
+    close: () => client.destroy(),
+  };
+}
+
+/**
+ * Where the queue is asked. Unless told otherwise the SDK asks the host of the queue's URL, even against AWS_ENDPOINT_URL,
+ * so that a test could reach the real AWS. And without that the URL of a test server would be asked of the real one.
+ */
+export function endpointOf(
+  url: string,
+  { sqsEndpoint }: GlueConfig,
+  environment: NodeJS.ProcessEnv = process.env,
+): Pick<SQSClientConfig, 'endpoint' | 'useQueueUrlAsEndpoint'> {
+  if (sqsEndpoint !== undefined) return { endpoint: sqsEndpoint, useQueueUrlAsEndpoint: false };
+  const inEnvironment = environment['AWS_ENDPOINT_URL_SQS'] ?? environment['AWS_ENDPOINT_URL'];
+  const { origin, public: isPublic } = queueOf(url);
+  if (inEnvironment === undefined && !isPublic) return { endpoint: origin, useQueueUrlAsEndpoint: false };
+  return { useQueueUrlAsEndpoint: false };
+}
+
+type Failed = {
+  readonly Id?: string | undefined;
+  readonly Code?: string | undefined;
+  readonly SenderFault?: boolean | undefined;
+};
+
+function refusedOf(receipts: readonly Receipt[], failed: readonly Failed[] = []): Refused[] {
+  return failed.flatMap(({ Id, Code = 'unknown', SenderFault = false }) => {
+    const receipt = receipts[Number(Id)];
+    return receipt === undefined ? [] : [{ ...receipt, code: Code, senderFault: SenderFault }];
+  });
+}
+
+function probeOf(action: Probed, url: string): (client: SQSClient, signal: AbortSignal) => Promise<unknown> {
+  const on = { QueueUrl: url, ReceiptHandle: NO_RECEIPT };
+  switch (action) {
+    case 'sqs:DeleteMessage':
+      return (client, abortSignal) => client.send(new DeleteMessageCommand(on), { abortSignal });
+    case 'sqs:ChangeMessageVisibility': {
+      const command = new ChangeMessageVisibilityCommand({ ...on, VisibilityTimeout: 0 });
+      return (client, abortSignal) => client.send(command, { abortSignal });
+    }
+    case 'sqs:ReceiveMessage': {
+      // More than SQS gives at once: refused as such, so that no message counts as received.
+      const command = new ReceiveMessageCommand({ QueueUrl: url, MaxNumberOfMessages: BATCH + 1, WaitTimeSeconds: 0 });
+      return (client, abortSignal) => client.send(command, { abortSignal });
+    }
+  }
+}
