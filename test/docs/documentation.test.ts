@@ -1,7 +1,6 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { expect, test } from 'vitest';
-import { connectors } from '../../connectors/index.ts';
 import { PARKED } from '../../src/errors/parked.ts';
 import { ROOT } from './root.ts';
 
@@ -101,12 +100,11 @@ test('every code of a parked table is in the runbook', () => {
   expect(Object.keys(PARKED).filter((code) => !page.includes(`| \`${code}\``))).toEqual([]);
 });
 
+/** Whose events the runbook explains: the agent's own, and those of the connector that it is about. */
+const WRITERS_OF_EVENTS = ['src/**/*.ts', 'connectors/hive/*.ts'];
+
 test('every event of the log from level info on is in the runbook, and no other', () => {
-  const sources = globSync(['src/**/*.ts', ...Object.keys(connectors).map((kind) => `connectors/${kind}/*.ts`)], {
-    cwd: ROOT,
-  })
-    .map(read)
-    .join('\n');
+  const sources = globSync(WRITERS_OF_EVENTS, { cwd: ROOT }).map(read).join('\n');
   const called = /\blog(?:ger)?(?:\.(?:info|warn|error)|\[[^\]]+\])\(\s*(?:\{[^{}]*\}, )?'([a-z]+(?:-[a-z]+)*)'/g;
   const events = new Set([...sources.matchAll(called)].map(([, event]) => event));
   // The two names under which one function tells that there is a slot.
