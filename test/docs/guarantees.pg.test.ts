@@ -163,12 +163,11 @@ describe('guaranteed', () => {
     await writer.commit(kept);
     await writer.dropTable(gone);
     await writer.createTable('sales.come');
-    await agent.until((event): event is PipelineEvent & { kind: 'reconciled' } => {
-      return isReconciled(event) && event.hints === 3;
-    });
+    // A change that the stream had told would be delivered long before the list, which then finds no difference.
+    const found = () =>
+      agent.events.slice(before).reduce((sum, event) => sum + (isReconciled(event) ? event.hints : 0), 0);
+    await agent.until((event): event is PipelineEvent => isReconciled(event) && found() >= 3);
     await world.equal();
-    const later = agent.events.slice(before);
-    expect(later.findIndex(({ kind }) => kind === 'notified')).toBeGreaterThan(later.findIndex(isReconciled));
     await agent.stop();
   });
 
