@@ -168,6 +168,8 @@ describe('guaranteed', () => {
       agent.events.slice(before).reduce((sum, event) => sum + (isReconciled(event) ? event.hints : 0), 0);
     await agent.until((event): event is PipelineEvent => isReconciled(event) && found() >= 3);
     await world.equal();
+    // No new start healed it.
+    expect(agent.events.slice(before).filter(({ kind }) => kind === 'caught-up')).toEqual([]);
     await agent.stop();
   });
 
