@@ -65,78 +65,100 @@ export function connectQueue(url: string, config: GlueConfig, options: QueueOpti
   const requestTimeoutMs = config.requestTimeoutMs + config.waitTimeMs;
   const client = new SQSClient({ ...settings, ...endpointOf(url, config), requestHandler: handler(requestTimeoutMs) });
   measure(client);
+  return new SqsQueue(client, url, config, { failure, meter });
+}
 
-  async function asking<Result>(
-    doing: string,
-    action: Action,
-    signal: AbortSignal | undefined,
-    ask: () => Promise<Result>,
-  ) {
+class SqsQueue implements Queue {
+  readonly url: string;
+  readonly fifo: boolean;
+  readonly #client: SQSClient;
+  readonly #config: GlueConfig;
+  readonly #options: Pick<QueueOptions, 'failure' | 'meter'>;
+
+  constructor(client: SQSClient, url: string, config: GlueConfig, options: Pick<QueueOptions, 'failure' | 'meter'>) {
+    this.url = url;
+    this.fifo = queueOf(url).fifo;
+    this.#client = client;
+    this.#config = config;
+    this.#options = options;
+  }
+
+  async attributes(abortSignal: AbortSignal): Promise<Readonly<Record<string, string>>> {
+    const command = new GetQueueAttributesCommand({ QueueUrl: this.url, AttributeNames: ['All'] });
     try {
-      return await ask();
+      return (await this.#client.send(command, { abortSignal })).Attributes ?? {};
     } catch (error) {
-      signal?.throwIfAborted();
-      throw failure(error, doing, action);
+      abortSignal.throwIfAborted();
+      throw this.#options.failure(error, "reading the queue's attributes", 'sqs:GetQueueAttributes');
     }
   }
 
-  return {
-    url,
-    fifo: queueOf(url).fifo,
-    attributes: (signal) =>
-      asking('reading the queue’s attributes', 'sqs:GetQueueAttributes', signal, async () => {
-        const command = new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['All'] });
-        return (await client.send(command, { abortSignal: signal })).Attributes ?? {};
-      }),
-    receive: (signal) =>
-      asking('receiving messages', 'sqs:ReceiveMessage', signal, async () => {
-        const command = new ReceiveMessageCommand({
-          QueueUrl: url,
-          MaxNumberOfMessages: BATCH,
-          WaitTimeSeconds: config.waitTimeMs / 1000,
-          VisibilityTimeout: config.visibilityTimeoutMs / 1000,
-          MessageSystemAttributeNames: ['ApproximateReceiveCount'],
-        });
-        const { Messages = [] } = await client.send(command, { abortSignal: signal });
-        meter.add('received', Messages.length);
-        return Messages.map(({ MessageId = '', ReceiptHandle = '', Body = '', Attributes }) => ({
-          id: MessageId,
-          receipt: ReceiptHandle,
-          body: Body,
-          receives: Number(Attributes?.ApproximateReceiveCount ?? 1),
-        }));
-      }),
-    delete: (receipts) =>
-      asking('deleting messages', 'sqs:DeleteMessage', undefined, async () => {
-        const Entries = receipts.map(({ receipt }, i) => ({ Id: String(i), ReceiptHandle: receipt }));
-        const { Failed } = await client.send(new DeleteMessageBatchCommand({ QueueUrl: url, Entries }));
-        return refusedOf(receipts, Failed);
-      }),
-    hide: (receipts, seconds) =>
-      asking('changing visibility', 'sqs:ChangeMessageVisibility', undefined, async () => {
-        const Entries = receipts.map(({ receipt }, i) => ({
-          Id: String(i),
-          ReceiptHandle: receipt,
-          VisibilityTimeout: seconds,
-        }));
-        const { Failed } = await client.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl: url, Entries }));
-        return refusedOf(receipts, Failed);
-      }),
-    probe: async (action, signal) => {
-      try {
-        await probeOf(action, url)(client, signal);
-        return 'allowed';
-      } catch (error) {
-        signal.throwIfAborted();
-        if (isDenied(error)) return 'denied';
-        const known = failure(error, 'trying permissions', action);
-        // It got as far as the receipt handle or the number, so the caller is allowed to call.
-        if (known.code === 'SQS_FAILED') return 'allowed';
-        throw known;
-      }
-    },
-    close: () => client.destroy(),
-  };
+  async receive(abortSignal: AbortSignal): Promise<readonly Received[]> {
+    const command = new ReceiveMessageCommand({
+      QueueUrl: this.url,
+      MaxNumberOfMessages: BATCH,
+      WaitTimeSeconds: this.#config.waitTimeMs / 1000,
+      VisibilityTimeout: this.#config.visibilityTimeoutMs / 1000,
+      MessageSystemAttributeNames: ['ApproximateReceiveCount'],
+    });
+    try {
+      const { Messages = [] } = await this.#client.send(command, { abortSignal });
+      this.#options.meter.add('received', Messages.length);
+      return Messages.map(({ MessageId = '', ReceiptHandle = '', Body = '', Attributes }) => ({
+        id: MessageId,
+        receipt: ReceiptHandle,
+        body: Body,
+        receives: Number(Attributes?.ApproximateReceiveCount ?? 1),
+      }));
+    } catch (error) {
+      abortSignal.throwIfAborted();
+      throw this.#options.failure(error, 'receiving messages', 'sqs:ReceiveMessage');
+    }
+  }
+
+  async delete(receipts: readonly Receipt[]): Promise<readonly Refused[]> {
+    const Entries = receipts.map(({ receipt }, i) => ({ Id: String(i), ReceiptHandle: receipt }));
+    try {
+      const { Failed } = await this.#client.send(new DeleteMessageBatchCommand({ QueueUrl: this.url, Entries }));
+      return refusedOf(receipts, Failed);
+    } catch (error) {
+      throw this.#options.failure(error, 'deleting messages', 'sqs:DeleteMessage');
+    }
+  }
+
+  async hide(receipts: readonly Receipt[], seconds: number): Promise<readonly Refused[]> {
+    const Entries = receipts.map(({ receipt }, i) => ({
+      Id: String(i),
+      ReceiptHandle: receipt,
+      VisibilityTimeout: seconds,
+    }));
+    try {
+      const { Failed } = await this.#client.send(
+        new ChangeMessageVisibilityBatchCommand({ QueueUrl: this.url, Entries }),
+      );
+      return refusedOf(receipts, Failed);
+    } catch (error) {
+      throw this.#options.failure(error, 'changing the visibility of messages', 'sqs:ChangeMessageVisibility');
+    }
+  }
+
+  async probe(action: Probed, signal: AbortSignal): Promise<'allowed' | 'denied'> {
+    try {
+      await probeOf(action, this.url)(this.#client, signal);
+      return 'allowed';
+    } catch (error) {
+      signal.throwIfAborted();
+      if (isDenied(error)) return 'denied';
+      const known = this.#options.failure(error, 'trying permissions', action);
+      // It got as far as the receipt handle or the number, so the caller is allowed to call.
+      if (known.code === 'SQS_FAILED') return 'allowed';
+      throw known;
+    }
+  }
+
+  close(): void {
+    this.#client.destroy();
+  }
 }
 
 /**
