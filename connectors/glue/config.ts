@@ -129,7 +129,11 @@ export const glueConfig = z
         "What a message's body is: the event as EventBridge sends it, also wrapped by SNS or a pipe; or its `detail` alone, where the rule has InputPath $.detail.",
       )
       .default('event'),
-    pollers: between(1, 64).describe('How many receives wait at the queue at the same time.').default(2),
+    pollers: between(1, 64)
+      .describe(
+        'How many receives run at the same time while there are many messages; one waits at the queue otherwise.',
+      )
+      .default(4),
     wait_time: seconds(1, 20).describe('How long a receive waits for messages (long polling).').prefault('20s'),
     visibility_timeout: seconds(2, 43_200)
       .describe('How long a received message is hidden from others. Extended at half time for as long as it is held.')

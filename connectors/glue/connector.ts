@@ -10,7 +10,7 @@ import { listTables } from './list.ts';
 import type { GlueFigures } from './meter.ts';
 import { prepareQueue, type QueueMemory } from './prepare.ts';
 import { Resolver, type DatabaseReasons } from './resolve.ts';
-import { watchQueue } from './watch.ts';
+import { Receives, watchQueue } from './watch.ts';
 
 /** A connector that also tells its figures. */
 export type GlueConnector = Connector & { figures(): GlueFigures };
@@ -23,6 +23,7 @@ export async function openGlue(config: GlueConfig, deps: ConnectorDeps): Promise
   const databases: DatabaseReasons = new Map();
   const announced = new Announced(config.confirmAfterMs, deps.clock);
   const memory: QueueMemory = { redrives: false, warned: new Set() };
+  const receives = new Receives(deps.clock);
   let { account } = aws.place;
   const origin = (): Origin => {
     const accounts = config.accounts ?? (account === undefined ? undefined : [account]);
@@ -39,12 +40,13 @@ export async function openGlue(config: GlueConfig, deps: ConnectorDeps): Promise
     list: (signal) => listTables({ config, deps, aws, known, databases, onAccount }, signal),
     watch: (_after, signal) => {
       if (queue === undefined) throw new PushError('SQS_QUEUE_NOT_SET', 'There is nothing to watch.');
-      return watchQueue({ config, deps, queue, meter, events, announced, memory }, signal);
+      return watchQueue({ config, deps, queue, meter, events, announced, memory, receives }, signal);
     },
     resolve: (tables, signal) => resolver.resolve(tables, signal),
     figures: () => meter.figures(),
     [Symbol.asyncDispose]: async () => {
       announced[Symbol.dispose]();
+      await receives[Symbol.asyncDispose]();
       aws.close();
     },
   };

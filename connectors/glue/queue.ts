@@ -37,8 +37,8 @@ export interface Queue {
   readonly url: string;
   readonly fifo: boolean;
   attributes(signal: AbortSignal): Promise<Readonly<Record<string, string>>>;
-  /** At most ten. Waits for some as long as configured. */
-  receive(signal: AbortSignal): Promise<readonly Received[]>;
+  /** At most ten. `wait`: for as long as configured, if there is none; else what is at hand. */
+  receive(wait: boolean, signal: AbortSignal): Promise<readonly Received[]>;
   delete(receipts: readonly Receipt[]): Promise<readonly Refused[]>;
   /** From now on; 0 shows them to others at once. */
   hide(receipts: readonly Receipt[], seconds: number): Promise<readonly Refused[]>;
@@ -93,11 +93,11 @@ class SqsQueue implements Queue {
     }
   }
 
-  async receive(abortSignal: AbortSignal): Promise<readonly Received[]> {
+  async receive(wait: boolean, abortSignal: AbortSignal): Promise<readonly Received[]> {
     const command = new ReceiveMessageCommand({
       QueueUrl: this.url,
       MaxNumberOfMessages: BATCH,
-      WaitTimeSeconds: this.#config.waitTimeMs / 1000,
+      WaitTimeSeconds: wait ? this.#config.waitTimeMs / 1000 : 0,
       VisibilityTimeout: this.#config.visibilityTimeoutMs / 1000,
       MessageSystemAttributeNames: ['ApproximateReceiveCount'],
     });

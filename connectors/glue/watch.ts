@@ -11,7 +11,7 @@ import { HeldMessages, type Held } from './held.ts';
 import { changesOf, type EventIntake, type Taken } from './intake.ts';
 import type { Meter } from './meter.ts';
 import type { QueueMemory } from './prepare.ts';
-import type { Queue, Received } from './queue.ts';
+import { BATCH, type Queue, type Received } from './queue.ts';
 
 export type WatchContext = {
   readonly config: GlueConfig;
@@ -21,7 +21,38 @@ export type WatchContext = {
   readonly events: EventIntake;
   readonly announced: Announced;
   readonly memory: QueueMemory;
+  readonly receives: Receives;
 };
+
+/**
+ * Receives that wait at the queue, over the ends of watches. One that is cut leaves SQS with a message for nobody, hidden
+ * until its visibility timeout is over; so a watch that ends leaves them to end by themselves, and what they still bring is
+ * given back at once. Only the end of the connector cuts them.
+ */
+export class Receives implements AsyncDisposable {
+  readonly #cut = new AbortController();
+  readonly #underWay = new Set<Promise<void>>();
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get signal(): AbortSignal {
+    return this.#cut.signal;
+  }
+
+  add(loop: Promise<void>): void {
+    const settled = loop.catch(() => {}).then(() => void this.#underWay.delete(settled));
+    this.#underWay.add(settled);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await within(GRACE_MS, Promise.all(this.#underWay), this.#clock);
+    this.#cut.abort();
+    await within(CLOSE_MS, Promise.all(this.#underWay), this.#clock);
+  }
+}
 
 /** What passes by itself: the queue keeps the messages, so nothing is lost by waiting. */
 const TRANSIENT: ReadonlySet<ErrorCode> = new Set(['SQS_UNREACHABLE', 'SQS_THROTTLED', 'SQS_TOO_MANY_IN_FLIGHT']);
@@ -57,13 +88,12 @@ class WatchSession {
   readonly #signal: AbortSignal;
   /** Ends the loops of this session: with `#signal`, or when it closes. */
   readonly #over = new AbortController();
-  /** Cuts receives under way. */
-  readonly #cut = new AbortController();
   readonly #bell = new Bell();
   readonly #held: HeldMessages;
   readonly #waiting = new Map<string, Waiting>();
   readonly #delivered = new Set<Waiting>();
-  readonly #loops: Promise<void>[] = [];
+  /** The last receive brought as much as one can, so there is more. */
+  #flood = false;
   #failed: { readonly error: unknown } | undefined;
 
   constructor(context: WatchContext, signal: AbortSignal) {
@@ -74,11 +104,11 @@ class WatchSession {
   }
 
   start(): void {
-    const { config, announced } = this.#context;
+    const { config, announced, receives } = this.#context;
     announced.onDue(() => this.#bell.ring());
-    for (let i = 0; i < config.pollers; i++) this.#loops.push(this.#poll());
-    this.#loops.push(this.#keepHidden());
-    for (const loop of this.#loops) loop.catch((error: unknown) => this.#fail(error));
+    const loops = Array.from({ length: config.pollers }, (_, i) => this.#poll(i === 0));
+    for (const loop of loops) receives.add(loop);
+    for (const loop of [...loops, this.#keepHidden()]) loop.catch((error: unknown) => this.#fail(error));
   }
 
   /** The next delivery; undefined when the signal aborts. */
@@ -102,10 +132,6 @@ class WatchSession {
     announced.onDue(() => {});
     this.#over.abort();
     this.#bell.ring();
-    const ended = Promise.allSettled(this.#loops);
-    await within(GRACE_MS, ended, deps.clock);
-    this.#cut.abort();
-    await within(CLOSE_MS, ended, deps.clock);
     const left = [...this.#waiting.values(), ...this.#delivered];
     this.#waiting.clear();
     for (const { taken } of left) this.#context.events.forget(taken.ids);
@@ -165,29 +191,38 @@ class WatchSession {
     return this.#held.size >= this.#context.config.buffer;
   }
 
-  /** Receives messages while there is room for them. */
-  async #poll(): Promise<void> {
-    const { queue, deps } = this.#context;
+  /**
+   * Receives messages while there is room for them. One receive waits at the queue at any time; the others join it only
+   * while there are more messages than it can bring, as each that waits for nothing costs as much as one that finds some.
+   */
+  async #poll(first: boolean): Promise<void> {
+    const { queue, deps, receives } = this.#context;
     let failures = 0;
     while (!this.#over.signal.aborted) {
-      if (this.#isFull) {
+      if (this.#isFull || (!first && !this.#flood)) {
         await this.#bell.rung(this.#over.signal);
         continue;
       }
       const askedMs = deps.clock.monotonicMs();
       try {
-        const messages = await queue.receive(this.#cut.signal);
+        const messages = await queue.receive(first, receives.signal);
         if (failures > 0) deps.log.info('queue-recovered', { failures });
         failures = 0;
+        this.#flood = messages.length === BATCH;
+        if (this.#over.signal.aborted) return await this.#giveBack(messages, askedMs);
         await this.#take(messages, askedMs);
       } catch (error) {
-        if (this.#cut.signal.aborted) return;
+        if (receives.signal.aborted) return;
         if (!(error instanceof PushError) || !TRANSIENT.has(error.code)) throw error;
         const retryInMs = backoffMs(failures++, { ...BACKOFF, random: systemRandom() });
         deps.log.warn('queue-not-reached', { failures, retryInMs: Math.round(retryInMs), error });
         await deps.clock.sleep(retryInMs, this.#over.signal);
       }
     }
+  }
+
+  async #giveBack(messages: readonly Received[], askedMs: number): Promise<void> {
+    await this.#held.release(messages.flatMap((message) => this.#held.take(message, askedMs) ?? []));
   }
 
   async #take(messages: readonly Received[], askedMs: number): Promise<void> {
