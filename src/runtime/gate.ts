@@ -15,15 +15,19 @@ export class Gate {
 
   /** Resolves when there is room; every `enter` needs a `leave`. */
   enter(): Promise<void> {
-    if (this.#inside < this.#limit()) {
-      this.#inside++;
-      return Promise.resolve();
-    }
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.push(resolve);
+    this.#letIn();
+    return promise;
   }
 
   leave(): void {
     this.#inside--;
+    this.#letIn();
+  }
+
+  /** As many as there is room for; the limit may have grown since they came. */
+  #letIn(): void {
     while (this.#inside < this.#limit()) {
       const next = this.#waiting[this.#head];
       if (next === undefined) break;
