@@ -27,6 +27,10 @@ export class VirtualClock implements Clock {
     return this.#elapsedMs;
   }
 
+  get sleeping(): number {
+    return this.#sleepers.length;
+  }
+
   /** The wall clock is set; what is measured with the other one doesn't notice. */
   step(byMs: number): void {
     this.#steppedMs += byMs;

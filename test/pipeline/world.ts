@@ -14,13 +14,15 @@ import { runPipeline } from '../../src/pipeline/pipeline.ts';
 import type { PipelineEvent } from '../../src/pipeline/events.ts';
 import { startEmulator, type Emulator } from '../../src/polaris/emulator/emulator.ts';
 import { systemClock, type Clock } from '../../src/runtime/clock.ts';
-import { silentLog } from '../../src/runtime/log.ts';
+import type { Log, LogFields } from '../../src/runtime/log.ts';
 import { seededRandom } from '../../src/runtime/random.ts';
 
 /** A metastore on a real PostgreSQL, an emulated Polaris, and whatever agents a test starts between them. */
 export type World = AsyncDisposable & {
   readonly postgres: Postgres;
   readonly client: pg.Client;
+  /** The folder of the metastore's files; Polaris allows locations below it. */
+  readonly warehouse: string;
   readonly writer: HiveWriter;
   readonly polaris: Emulator;
   readonly config: (overrides?: Record<string, unknown>) => Promise<Config>;
@@ -41,6 +43,8 @@ export type Agent = AsyncDisposable & {
   /** Resolves with the first event for which `wanted` is true, also one that has been. */
   readonly until: <E extends PipelineEvent>(wanted: (event: PipelineEvent) => event is E) => Promise<E>;
   readonly caughtUp: () => Promise<unknown>;
+  /** The fields of the lines that it logged under this name. */
+  readonly logged: (event: string) => readonly LogFields[];
   /** Ends it in an orderly way; rejects with what broke it. */
   readonly stop: () => Promise<void>;
 };
@@ -79,15 +83,22 @@ export async function openWorld(): Promise<World> {
   const startAgent = async (options: AgentOptions = {}) => agentOf(await config(options.overrides), options);
   const equal = () =>
     eventually(async () => {
-      const source = byName(await truth(client));
-      const served = byName(
+      const source = await truth(client);
+      const served = new Map(
         [...polaris.tables(CATALOG)].map(([key, table]) => [showTable(tableOf(key)), table.metadataLocation]),
       );
-      return served === source ? undefined : `Polaris has ${served}, the source ${source}`;
+      const names = [...new Set([...source.keys(), ...served.keys()])];
+      const different = names.filter((name) => source.get(name) !== served.get(name));
+      if (different.length === 0) return undefined;
+      const differences = different.map(
+        (name) => `${name}: the source has ${source.get(name) ?? 'nothing'}, Polaris ${served.get(name) ?? 'nothing'}`,
+      );
+      return differences.join('\n');
     });
   return {
     postgres,
     client,
+    warehouse,
     writer,
     polaris,
     config,
@@ -100,7 +111,8 @@ export async function openWorld(): Promise<World> {
 async function agentOf(config: Config, { policy, clock = systemClock }: AgentOptions): Promise<Agent> {
   const definition = await connectors['hive']!();
   const random = seededRandom(1);
-  const log = silentLog;
+  const lines: (readonly [event: string, fields: LogFields])[] = [];
+  const log = logInto(lines);
   const app = await App.open({ config, definition, clock, random, log });
   const events: PipelineEvent[] = [];
   const waiting = new Set<() => void>();
@@ -136,14 +148,18 @@ async function agentOf(config: Config, { policy, clock = systemClock }: AgentOpt
     app,
     events,
     until,
+    logged: (wanted) => lines.flatMap(([event, fields]) => (event === wanted ? [fields] : [])),
     caughtUp: () => until((event): event is PipelineEvent & { kind: 'caught-up' } => event.kind === 'caught-up'),
     stop: () => (ended ??= end()),
     [Symbol.asyncDispose]: () => (ended ??= end()),
   };
 }
 
-const byName = (tables: Iterable<readonly [string, string]>): string =>
-  JSON.stringify([...tables].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+function logInto(lines: (readonly [event: string, fields: LogFields])[]): Log {
+  const line = (event: string, fields: LogFields = {}) => void lines.push([event, fields]);
+  const log: Log = { debug() {}, info: line, warn: line, error: line, child: () => log };
+  return log;
+}
 
 /** Waits until `problem` tells of none. */
 export async function eventually(problem: () => Promise<string | undefined>, withinMs = 10_000): Promise<void> {
