@@ -33,7 +33,12 @@ export type LoadedConfig = {
  * found, one per line, each with its line in the file. No message holds a secret.
  */
 export async function loadConfig(file: string, deps: LoadDeps): Promise<LoadedConfig> {
-  const document = new ConfigDocument(readConfig(file));
+  return parseConfig(readConfig(file), file, deps);
+}
+
+/** The same for the text of a configuration, wherever it comes from; `file` names it in messages. */
+export async function parseConfig(text: string, file: string, deps: LoadDeps): Promise<LoadedConfig> {
+  const document = new ConfigDocument(text);
   const fail = (problems: readonly Problem[]): never => {
     throw invalid(file, document, problems, deps.secrets);
   };

@@ -437,6 +437,18 @@ export const ERRORS = {
     retry: 'backoff',
     exitCode: 4,
   },
+  LAMBDA_EVENT_UNKNOWN: {
+    summary: 'The Lambda function was invoked with something that it does not understand.',
+    fix: 'Let it be invoked by an SQS event source mapping, by an EventBridge rule for aws.glue, or by a schedule with the input {"action":"reconcile"}.',
+    retry: 'never',
+    exitCode: 2,
+  },
+  LAMBDA_NOT_DELIVERED: {
+    summary: 'The Lambda function could not deliver everything.',
+    fix: 'See its log for each table and why. What is left comes again, or waits in the dead-letter queue to be sent back when the cause is gone.',
+    retry: 'backoff',
+    exitCode: 3,
+  },
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -91,6 +91,8 @@ function ruleFor(path: string): { readonly may: readonly string[]; readonly pack
   if (!path.endsWith('.ts')) return undefined;
   if (path === 'connectors/index.ts') return { may: ['connectors/', ...OF_CONNECTORS] };
   const [, connector] = /^(connectors\/[^/]+\/)/.exec(path) ?? [];
+  // The entry of a function is a composition root of its own.
+  if (connector !== undefined && path.startsWith(`${connector}lambda`)) return { may: [connector, 'src/'] };
   if (connector !== undefined) return { may: [connector, ...OF_CONNECTORS] };
   const rule = DIRECTIONS.find(({ from }) => path === from || within(from, path));
   if (rule === undefined) return path.startsWith('src/') ? { may: [] } : undefined;
