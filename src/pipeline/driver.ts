@@ -24,7 +24,7 @@ const RESOLVE_BATCH = 256;
 /** Lanes read ahead of the sending ones: enough to keep the target busy, few enough that facts stay fresh. */
 const READ_AHEAD = 2;
 /** Different tables that must fail in a row before the target itself is suspected. */
-const BREAKER = { failures: 5, baseMs: 500, maxMs: 30_000 };
+const BREAKER = { failures: 5, baseMs: 500, maxMs: 5_000 };
 
 /** That a table may have changed; `after` is its new name if it was renamed. */
 export type Hint = { readonly table: TableIdentifier; readonly after?: TableIdentifier | undefined };
@@ -455,7 +455,7 @@ export class Driver {
       this.#failing.clear();
       if (this.#breaker.succeeded()) {
         emit({ kind: 'target-up', target: this.name });
-        this.#pump();
+        this.#wake();
       }
       return;
     }
@@ -488,6 +488,14 @@ export class Driver {
     const waiting = this.#awaiting.get(key) ?? new Set();
     this.#awaiting.set(key, waiting.add(slot));
     this.#timers.add(this.#parts.policy.renameWaitMs, { slot, awaits: key });
+  }
+
+  /** What waited for the target needn't wait its backoff out. A timer that comes later finds nothing to do. */
+  #wake(): void {
+    for (const slot of [...this.#lanes.values()]) {
+      if (slot.lane.phase === 'waiting') this.#feed(slot, { kind: 'due' });
+    }
+    this.#pump();
   }
 
   #onTimer({ slot, awaits }: Timer): void {
