@@ -171,8 +171,7 @@ class History {
     if (lost || changedAt >= this.#agent.told) return;
     const mirrored = target.tables.get(of)?.incarnation;
     const row = source.rows.get(of);
-    const has = row !== undefined && (row.unsupported === undefined || row.incarnation === mirrored);
-    assert.ok(!has, `DROP of ${showTable(table)}, which the source has`);
+    assert.ok(row === undefined || row.unsupported !== undefined, `DROP of ${showTable(table)}, which the source has`);
     if (change.kind !== 'renamed' || keyOf(change.table) !== of) return;
     if (mirrored === undefined || this.#turned.has(mirrored)) return;
     const now = [...source.rows].find(([, { incarnation }]) => incarnation === mirrored)?.[0];
