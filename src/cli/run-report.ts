@@ -1,5 +1,6 @@
 import type { Out } from './terminal.ts';
 import { showTable } from '../core/table.ts';
+import type { Served } from '../core/types.ts';
 import { PARKED } from '../errors/parked.ts';
 import type { Emit, PipelineEvent } from '../pipeline/events.ts';
 import type { Log } from '../runtime/log.ts';
@@ -23,6 +24,12 @@ export const runReport =
         if (skipped === undefined) return undefined;
         log.debug('skipped', { target, table: showTable(table), reason: skipped });
         return out.event('skipped', { target, table: showTable(table), reason: skipped });
+      }
+      case 'foreign-sender': {
+        const { target, table, timestamp, served } = event;
+        const fields = { target, table: showTable(table), timestamp, served, detail: FOREIGN[served] };
+        log.warn('foreign-sender', fields);
+        return out.event('foreign-sender', fields);
       }
       case 'parked': {
         const { target, table, parked } = event;
@@ -52,6 +59,13 @@ export const runReport =
       }
     }
   };
+
+/** By what Polaris serves under the name, compared with what was to be sent. */
+const FOREIGN: Readonly<Record<Served, string>> = {
+  this: 'Polaris admitted a newer timestamp from another sender, and already serves what was to be sent.',
+  other: 'Polaris admitted a newer timestamp from another sender, and serves another metadata location.',
+  nothing: 'Polaris admitted a newer timestamp from another sender, and serves nothing under this name any more.',
+};
 
 function notified(event: PipelineEvent & { kind: 'notified' }, out: Out, log: Log): void {
   const { target, notification, outcome, tookMs, commitToVisibleMs } = event;

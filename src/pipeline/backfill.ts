@@ -100,6 +100,7 @@ export function results(report: (result: BackfillResult) => void): (event: Pipel
       }
       case 'parked':
         return report({ target: event.target, table: event.table, result: 'parked', detail: event.parked.detail });
+      case 'foreign-sender':
       case 'target-down':
       case 'target-up':
       case 'reconciled':

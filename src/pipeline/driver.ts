@@ -433,7 +433,15 @@ export class Driver {
       failure = error instanceof Error ? error.message : String(error);
     }
     this.#judge(slot, failure);
+    this.#reportForeign(slot.lane, served);
     this.#feed(slot, { kind: 'probed', served, ...this.#moment() });
+  }
+
+  /** Every intent is above all earlier ones, so only somebody else's timestamp can make Polaris call it old. */
+  #reportForeign({ phase, sending, entry }: Lane, served: Served | 'unknown'): void {
+    if (phase !== 'probing' || sending === undefined || served === 'unknown') return;
+    const { timestamp } = sending.notification;
+    this.#parts.emit({ kind: 'foreign-sender', target: this.name, table: entry.table, timestamp, served });
   }
 
   /** What an answer says of the target: how many requests it bears, and whether it works at all. */

@@ -1,4 +1,4 @@
-import type { Notification, Outcome, Parked, TableIdentifier } from '../core/types.ts';
+import type { Notification, Outcome, Parked, Served, TableIdentifier, Timestamp } from '../core/types.ts';
 
 /** What the pipeline tells its observers. Every event is also countable: nothing is skipped, held or parked in silence. */
 export type PipelineEvent =
@@ -20,6 +20,17 @@ export type PipelineEvent =
       readonly target: string;
       readonly table: TableIdentifier;
       readonly skipped?: string | undefined;
+    }
+  /**
+   * Polaris refused `timestamp` as old, although this agent never used a newer one for the table: somebody else sends
+   * notifications for it, or an earlier ledger of this agent was lost. `served`: what Polaris holds, compared with ours.
+   */
+  | {
+      readonly kind: 'foreign-sender';
+      readonly target: string;
+      readonly table: TableIdentifier;
+      readonly timestamp: Timestamp;
+      readonly served: Served;
     }
   | { readonly kind: 'parked'; readonly target: string; readonly table: TableIdentifier; readonly parked: Parked }
   | { readonly kind: 'target-down'; readonly target: string; readonly detail: string }
