@@ -80,6 +80,8 @@ export async function openAws(config: GlueConfig, deps: ConnectorDeps): Promise<
       ? undefined
       : connectQueue(config.queueUrl, config, {
           ...settings,
+          // The consumer slows down by itself; adaptive retries would hold back deletions, too.
+          retryMode: 'standard',
           region: address?.region ?? region,
           handler,
           failure,

@@ -69,11 +69,11 @@ const roleConfig = z.strictObject({
     .default('polaris-push'),
 });
 
-const perUse = (defaults: { events: number; listings: number }, max: number, what: string) =>
+const perUse = (defaults: { events: number; listings: number }, max: number) =>
   z
     .strictObject({
-      events: between(1, max).describe(`${what} for tables that changed.`).default(defaults.events),
-      listings: between(1, max).describe(`${what} for lists of all tables.`).default(defaults.listings),
+      events: between(1, max).describe('For tables that events told of.').default(defaults.events),
+      listings: between(1, max).describe('For lists of all tables.').default(defaults.listings),
     })
     .prefault({});
 
@@ -143,8 +143,12 @@ export const glueConfig = z
       .prefault('250ms'),
     buffer: between(10, 50_000).describe('How many messages to hold at most.').default(1_000),
     max_message_size: size().describe('A larger message is left to the redrive policy.').prefault('1MiB'),
-    calls_per_second: perUse({ events: 40, listings: 10 }, 10_000, 'Calls of Glue per second, at most,'),
-    concurrency: perUse({ events: 8, listings: 4 }, 256, 'Calls of Glue at the same time, at most,'),
+    calls_per_second: perUse({ events: 40, listings: 10 }, 10_000).describe(
+      'How many calls of Glue to make per second, at most. Its quotas are those of the account and region, so others share them.',
+    ),
+    concurrency: perUse({ events: 8, listings: 4 }, 256).describe(
+      'How many calls of Glue to make at the same time, at most.',
+    ),
     burst: between(2, 10_000)
       .describe('This many changed tables of one database are read by pages of all its tables, if that is fewer calls.')
       .default(20),

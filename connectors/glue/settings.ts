@@ -5,7 +5,7 @@ const DAY_SECONDS = 86_400;
 /** A crash loop of a consumer uses up one receive each time, and must not send good messages to the dead-letter queue. */
 const FEWEST_RECEIVES = 5;
 
-type Attributes = Readonly<Record<string, string>>;
+type Attributes = Readonly<Record<string, string | undefined>>;
 type Problem = Finding & { readonly level: 'warning' | 'error' };
 
 /** What is wrong with a queue, by its attributes. None of it loses a table for good, as lists heal what events missed. */

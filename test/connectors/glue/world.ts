@@ -1,4 +1,10 @@
-import { SendMessageBatchCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
+import {
+  ChangeMessageVisibilityCommand,
+  SendMessageBatchCommand,
+  SendMessageCommand,
+  SetQueueAttributesCommand,
+  SQSClient,
+} from '@aws-sdk/client-sqs';
 import { startFauxqs, type FauxqsServer } from 'fauxqs';
 import { glueConfig, type GlueConfig } from '../../../connectors/glue/config.ts';
 import { openGlue, type GlueConnector } from '../../../connectors/glue/connector.ts';
@@ -49,6 +55,9 @@ export type GlueWorld = AsyncDisposable & {
   readonly counts: () => { readonly visible: number; readonly hidden: number };
   /** How often each message in the queue, hidden or not, was received. */
   readonly receives: () => number[];
+  /** Makes a hidden message visible. */
+  readonly show: (receiptHandle: string) => Promise<void>;
+  readonly redriveTo: (queueArn: string, maxReceiveCount: number) => Promise<void>;
 };
 
 export const QUEUE = 'polaris-push';
@@ -108,6 +117,14 @@ export async function openGlueWorld(options: WorldOptions = {}): Promise<GlueWor
       [...inspect().ready, ...inspect().inflight.map(({ message }) => message)].map(
         ({ approximateReceiveCount }) => approximateReceiveCount,
       ),
+    show: async (receiptHandle) => {
+      const input = { QueueUrl: queueUrl, ReceiptHandle: receiptHandle, VisibilityTimeout: 0 };
+      await client.send(new ChangeMessageVisibilityCommand(input));
+    },
+    redriveTo: async (queueArn, maxReceiveCount) => {
+      const RedrivePolicy = JSON.stringify({ deadLetterTargetArn: queueArn, maxReceiveCount });
+      await client.send(new SetQueueAttributesCommand({ QueueUrl: queueUrl, Attributes: { RedrivePolicy } }));
+    },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
