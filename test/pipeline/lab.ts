@@ -18,6 +18,8 @@ import { VirtualClock } from './virtual-clock.ts';
 export type Row = {
   readonly incarnation: string;
   readonly location: string;
+  /** Where it was before the last commit. */
+  readonly previous?: string | undefined;
   readonly unsupported?: string | undefined;
 };
 type Logged = { readonly change: Change; readonly lost: boolean };
@@ -54,7 +56,15 @@ export class LabSource {
   commit(name: string): void {
     const row = this.rows.get(key(name));
     assert.ok(row);
-    this.rows.set(key(name), { ...row, location: `s3://m/${name}/${++this.#versions}` });
+    this.rows.set(key(name), { ...row, location: `s3://m/${name}/${++this.#versions}`, previous: row.location });
+    this.#tell({ kind: 'upserted', table: id(name) });
+  }
+
+  /** The table is what it was before its last commit. */
+  rollBack(name: string): void {
+    const row = this.rows.get(key(name));
+    assert.ok(row);
+    this.rows.set(key(name), { ...row, location: row.previous ?? row.location, previous: row.location });
     this.#tell({ kind: 'upserted', table: id(name) });
   }
 
@@ -161,6 +171,7 @@ export type LabOptions = {
   readonly seed?: number;
   readonly policy?: Partial<Policy>;
   readonly budget?: ConstructorParameters<typeof DropBudget>[0];
+  readonly auditEveryMs?: number | undefined;
   readonly reconcileEveryMs?: number;
   readonly concurrency?: number;
   /** How long a read, a request or a commit of the ledger takes, ms; drawn anew each time. */
@@ -244,11 +255,12 @@ export class LabAgent implements AsyncDisposable {
     const connector = this.#connector(clock);
     const max = options.concurrency ?? 8;
     const common = { clock, random: lab.random, log: silentLog, ledger: lab.ledger, emit };
-    this.drivers = lab.targets.map(
-      (polaris) =>
+    const targets = lab.targets.map((polaris) => this.#target(polaris, clock));
+    this.drivers = targets.map(
+      (target) =>
         new Driver({
           ...common,
-          target: this.#target(polaris, clock),
+          target,
           connector,
           policy: { ...DEFAULT_POLICY, ...options.policy },
           budget: options.budget === undefined ? undefined : new DropBudget(options.budget),
@@ -256,7 +268,8 @@ export class LabAgent implements AsyncDisposable {
         }),
     );
     const reconcileEveryMs = options.reconcileEveryMs ?? 900_000;
-    const parts = { ...common, connector, drivers: this.drivers, reconcileEveryMs };
+    const auditEveryMs = options.auditEveryMs;
+    const parts = { ...common, connector, drivers: this.drivers, targets, reconcileEveryMs, auditEveryMs };
     this.running = runPipeline(parts, this.stopping.signal, this.killing.signal);
     this.running.then(
       () => (this.outcome = 'ended'),

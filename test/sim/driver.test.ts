@@ -115,14 +115,15 @@ class History {
     const row = source.rows.get(keyOf(id(name)));
     if (row === undefined) source.create(name, this.#choose(8) === 0 ? { unsupported: 'a view' } : {});
     else {
-      const what = this.#choose(5);
+      const what = this.#choose(7);
       if (what === 0) source.drop(name);
       else if (what === 1 && ![...source.rows.keys()].some((of) => showTable(tableOf(of)) === to))
         source.rename(name, to);
       else if (what === 2) {
         source.turn(name, { unsupported: row.unsupported === undefined ? 'a view' : undefined });
         this.#turned.add(row.incarnation);
-      } else if (row.unsupported === undefined) source.commit(name);
+      } else if (what === 3) source.rollBack(name);
+      else if (row.unsupported === undefined) source.commit(name);
     }
     const { change } = source.log.at(-1)!;
     this.#log(
