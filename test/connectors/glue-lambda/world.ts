@@ -32,6 +32,8 @@ export type LambdaWorld = AsyncDisposable & {
   readonly polaris: Emulator;
   readonly events: GlueEvent[];
   readonly lines: LogLine[];
+  /** The function's configuration, as YAML. */
+  readonly config: (overrides?: Record<string, unknown>) => string;
   /** One environment of the function, as Lambda starts another one when all are busy. */
   readonly function: (options?: {
     readonly overrides?: Record<string, unknown>;
@@ -57,37 +59,39 @@ export async function openLambdaWorld(options: LambdaWorldOptions = {}): Promise
   const stream = { write: (text: string) => void lines.push(JSON.parse(text) as LogLine) };
   const writer = new GlueWriter({ call: stub.call, warehouse, inFiles: true });
   writer.createDatabase('sales');
+  const config = (overrides: Record<string, unknown> = {}) =>
+    stringify({
+      source: {
+        kind: 'glue',
+        region: 'eu-west-1',
+        glue_endpoint: stub.endpoint,
+        max_attempts: 1,
+        confirm_after: [],
+        calls_per_second: { events: 10_000, listings: 10_000 },
+        ...options.source,
+      },
+      targets: [
+        {
+          name: 'main',
+          uri: `${polaris.uri}/api/catalog`,
+          catalog: CATALOG,
+          // oxlint-disable-next-line no-template-curly-in-string -- for the function to replace
+          auth: { client_id: 'root', client_secret: '${POLARIS_CLIENT_SECRET}' },
+        },
+      ],
+      log: { level: 'debug' },
+      ...options.overrides,
+      ...overrides,
+    });
   return {
     stub,
     writer,
     polaris,
     events,
     lines,
+    config,
     function: ({ overrides, env, clock = systemClock, random = seededRandom(1) } = {}) => {
-      const config = stringify({
-        source: {
-          kind: 'glue',
-          region: 'eu-west-1',
-          glue_endpoint: stub.endpoint,
-          max_attempts: 1,
-          confirm_after: [],
-          calls_per_second: { events: 10_000, listings: 10_000 },
-          ...options.source,
-        },
-        targets: [
-          {
-            name: 'main',
-            uri: `${polaris.uri}/api/catalog`,
-            catalog: CATALOG,
-            // oxlint-disable-next-line no-template-curly-in-string -- for the function to replace
-            auth: { client_id: 'root', client_secret: '${POLARIS_CLIENT_SECRET}' },
-          },
-        ],
-        log: { level: 'debug' },
-        ...options.overrides,
-        ...overrides,
-      });
-      const all = { POLARIS_PUSH_CONFIG: config, POLARIS_CLIENT_SECRET: 's3cr3t', ...options.env, ...env };
+      const all = { POLARIS_PUSH_CONFIG: config(overrides), POLARIS_CLIENT_SECRET: 's3cr3t', ...options.env, ...env };
       return stack.use(lambdaHandlers({ env: all, clock, random, stream }));
     },
     served: () =>
