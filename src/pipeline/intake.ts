@@ -1,5 +1,5 @@
 import { keyOf, type TableKey } from '../core/table.ts';
-import type { Change } from '../core/types.ts';
+import type { Change, TableIdentifier } from '../core/types.ts';
 import type { Connector, Delivery } from '../connector/connector.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Driver, Hint } from './driver.ts';
@@ -20,7 +20,16 @@ export function hintsOf(changes: readonly Change[]): Hint[] {
         break;
     }
   }
-  return [...hints.values()];
+  return [...hints.values()].map(({ table, after }) => ({ table, after: lastName(after, hints) }));
+}
+
+/** Where a table ended that was renamed more than once. Each rename undoes what was known of its new name, so no circle. */
+function lastName(name: TableIdentifier | undefined, hints: ReadonlyMap<TableKey, Hint>): TableIdentifier | undefined {
+  for (let last = name; ;) {
+    const next = last && hints.get(keyOf(last))?.after;
+    if (next === undefined) return last;
+    last = next;
+  }
 }
 
 export type IntakeParts = {

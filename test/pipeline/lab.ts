@@ -183,7 +183,7 @@ export class Lab {
   readonly clock = new VirtualClock();
   readonly source = new LabSource();
   readonly targets: readonly LabPolaris[];
-  readonly random: Random;
+  random: Random;
   readonly options: LabOptions;
   ledger: MemoryLedger;
 
