@@ -35,6 +35,26 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./backfill.ts')).backfillCommand,
   },
   {
+    name: 'diff',
+    summary: 'tell what differs between source, ledger and Polaris',
+    load: async () => (await import('./diff.ts')).diffCommand,
+  },
+  {
+    name: 'reconcile',
+    summary: 'heal what differs',
+    load: async () => (await import('./reconcile.ts')).reconcileCommand,
+  },
+  {
+    name: 'notify',
+    summary: 'send one notification by hand',
+    load: async () => (await import('./notify.ts')).notifyCommand,
+  },
+  {
+    name: 'wait',
+    summary: 'wait until a table is visible in Polaris',
+    load: async () => (await import('./wait.ts')).waitCommand,
+  },
+  {
     name: 'status',
     summary: 'tell what is pending, parked or skipped, and why',
     load: async () => (await import('./status.ts')).statusCommand,
@@ -48,6 +68,11 @@ const COMMANDS: readonly CommandEntry[] = [
     name: 'drops',
     summary: 'list and release DROPs that are held for a human',
     load: async () => (await import('./drops.ts')).dropsCommand,
+  },
+  {
+    name: 'repair',
+    summary: 'free a table whose timestamp is ahead',
+    load: async () => (await import('./repair.ts')).repairCommand,
   },
   {
     name: 'config',

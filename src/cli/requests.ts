@@ -27,7 +27,7 @@ export function selectTables(
 }
 
 type Order = {
-  readonly kind: 'retry' | 'release';
+  readonly kind: 'retry' | 'release' | 'mend';
   readonly what: string;
   readonly target: string | undefined;
   readonly tables: readonly TableIdentifier[];
@@ -40,7 +40,7 @@ const POLL_MS = 100;
 /** Leaves a request in the ledger and waits a moment for the agent to take it. */
 export async function submit(context: CommandContext, { kind, what, target, tables }: Order): Promise<ExitCode> {
   const { config, clock, signal, out } = context;
-  const event = kind === 'retry' ? 'retry-requested' : 'release-requested';
+  const event = `${kind}-requested`;
   if (tables.length === 0) {
     out.line(`There is no ${what}.`);
     out.event(event, { tables: 0, taken: true });

@@ -49,6 +49,12 @@ export const runReport =
         log.info('reconciled', { source, tables, hints, ms: Math.round(tookMs) });
         return out.event('reconciled', { tables, hints, ms: Math.round(tookMs) });
       }
+      case 'audited': {
+        const { target, tables, drift, tookMs } = event;
+        const fields = { target, tables, ...drift, ms: Math.round(tookMs) };
+        log[Object.keys(drift).length === 0 ? 'info' : 'warn']('audited', fields);
+        return out.event('audited', fields);
+      }
       case 'caught-up': {
         const { tables, tookMs } = event;
         out.line(

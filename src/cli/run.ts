@@ -44,7 +44,18 @@ async function run(context: CommandContext, options: RunOptions): Promise<ExitCo
   out.event('started', { source: connector.source, targets: targets.map(({ name }) => name) });
   log.info('started', { source: connector.source, targets: targets.map(({ name }) => name) });
   const drivers = app.drivers(emit);
-  const parts = { connector, ledger, drivers, clock, random, log, emit, reconcileEveryMs: config.reconcile.everyMs };
+  const parts = {
+    connector,
+    ledger,
+    drivers,
+    clock,
+    random,
+    log,
+    emit,
+    reconcileEveryMs: config.reconcile.everyMs,
+    auditEveryMs: config.reconcile.auditMs,
+    targets,
+  };
   await runPipeline(parts, AbortSignal.any([signal, once.signal]), deadline);
   out.event('stopped');
   log.info('stopped');

@@ -9,8 +9,16 @@ const reconcileConfig = z
     every: duration()
       .describe('How often the whole source is listed and compared with the ledger, besides once at every start.')
       .prefault('15m'),
+    audit: z
+      .union([z.literal('off').transform(() => undefined), duration()], {
+        error: 'expected off, or a duration such as 6h',
+      })
+      .describe(
+        'How often Polaris is asked for every table, by conditional requests that read no metadata (about 2 ms each), to mend what others changed there; `off` for never.',
+      )
+      .prefault('6h'),
   })
-  .transform(({ every }) => ({ everyMs: every }));
+  .transform(({ every, audit }) => ({ everyMs: every, auditMs: audit }));
 
 const budgetConfig = z
   .strictObject({

@@ -24,7 +24,10 @@ export function driftOf(state: TableState | undefined, entry: Entry | undefined,
     if (mayBeHeld) return 'orphan';
     return served === 'other' || served === 'this' ? 'foreign' : undefined;
   }
-  if (state.kind === 'unsupported') return entry !== undefined && vanished(entry, state) ? 'orphan' : undefined;
+  if (state.kind === 'unsupported') {
+    if (entry !== undefined && vanished(entry, state)) return 'orphan';
+    return served === 'other' && !mayBeHeld ? 'foreign' : undefined;
+  }
   if (entry === undefined || (held === undefined && isCertain(entry))) return served === 'this' ? 'foreign' : 'missing';
   if (!isCertain(entry)) return 'stale';
   const same = held?.metadataLocation === state.metadataLocation && held.incarnation === state.incarnation;

@@ -13,7 +13,12 @@ export function fold(entry: Entry, record: EntryRecord): Entry {
   switch (record.kind) {
     case 'seen':
       // The latest hint decides what a DROP waits for: a table dropped after its rename waits for nothing.
-      return { ...entry, seen: entry.seen + record.count, after: record.after };
+      return {
+        ...entry,
+        seen: entry.seen + record.count,
+        after: record.after,
+        doubt: entry.doubt || record.doubt === true,
+      };
     case 'intent':
       return {
         ...entry,

@@ -43,8 +43,13 @@ type Sending = Omit<Extract<Decision, { kind: 'send' }>, 'kind'>;
 export type Moment = { readonly nowMs: EpochMillis; readonly random: number };
 
 export type LaneEvent =
-  /** Hints came. `after`: the table was renamed to that. */
-  | { readonly kind: 'changed'; readonly count: number; readonly after?: TableIdentifier | undefined }
+  /** Hints came. `after`: the table was renamed to that; `doubt`: Polaris serves something else than the ledger says. */
+  | {
+      readonly kind: 'changed';
+      readonly count: number;
+      readonly after?: TableIdentifier | undefined;
+      readonly doubt?: true | undefined;
+    }
   /** The time that a `wait` asked for has come. */
   | { readonly kind: 'due' }
   /** The read begins now: hints up to here are covered by it. */
@@ -114,8 +119,8 @@ export function step(lane: Lane, event: LaneEvent, policy: Policy): Step {
   }
 }
 
-function changed(lane: Lane, { count, after }: LaneEvent & { kind: 'changed' }): Step {
-  const seen = recorded(lane, { kind: 'seen', count, after });
+function changed(lane: Lane, { count, after, doubt }: LaneEvent & { kind: 'changed' }): Step {
+  const seen = recorded(lane, { kind: 'seen', count, after, doubt });
   // A later rename waits for its own new name, and a table that came back waits for nothing.
   const next = { ...seen, lane: { ...seen.lane, released: false } };
   return lane.phase === 'idle' || lane.phase === 'awaiting' ? then(next, read(next.lane)) : next;

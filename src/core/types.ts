@@ -138,14 +138,21 @@ export type LedgerRecord =
   | EntryRecord
   | { readonly kind: 'position'; readonly source: string; readonly position: Position };
 
-export type EntryRecord = { readonly target: string; readonly table: TableIdentifier } & (
-  | { readonly kind: 'seen'; readonly count: number; readonly after?: TableIdentifier | undefined }
-  | { readonly kind: 'intent'; readonly notification: Notification }
-  | { readonly kind: 'outcome'; readonly outcome: OutcomeKind }
-  /** `seen` hints are covered by a finished read; `skipped` says why nothing was to be sent, if that was so. */
-  | { readonly kind: 'settled'; readonly seen: number; readonly skipped?: string | undefined }
-  | { readonly kind: 'parked'; readonly seen: number; readonly parked: Parked }
-);
+export type EntryRecord = { readonly target: string; readonly table: TableIdentifier } &
+  /** `doubt`: Polaris was seen to serve something else than the ledger says. */
+  (
+    | {
+        readonly kind: 'seen';
+        readonly count: number;
+        readonly after?: TableIdentifier | undefined;
+        readonly doubt?: true | undefined;
+      }
+    | { readonly kind: 'intent'; readonly notification: Notification }
+    | { readonly kind: 'outcome'; readonly outcome: OutcomeKind }
+    /** `seen` hints are covered by a finished read; `skipped` says why nothing was to be sent, if that was so. */
+    | { readonly kind: 'settled'; readonly seen: number; readonly skipped?: string | undefined }
+    | { readonly kind: 'parked'; readonly seen: number; readonly parked: Parked }
+  );
 
 /**
  * What an outcome means for an entry; `served` is an admitted notification found out by asking, `withdrawn` one that was

@@ -2,9 +2,12 @@ import type { EpochMillis, TableIdentifier } from '../core/types.ts';
 
 /** What an operator asks of the running agent from another process. */
 export type RequestOrder = {
-  /** `retry`: put parked tables back to work. `release`: let held drops through. */
-  readonly kind: 'retry' | 'release';
-  /** Which tables; all that the kind applies to when left out. */
+  /**
+   * `retry`: put parked tables back to work. `release`: let held drops through. `mend`: deliver these tables anew, as
+   * Polaris was seen to hold something else than the ledger says.
+   */
+  readonly kind: 'retry' | 'release' | 'mend';
+  /** Which tables; all that the kind applies to when left out (none, for `mend`). */
   readonly tables?: readonly TableIdentifier[] | undefined;
   /** On which target; on all of them when left out. */
   readonly target?: string | undefined;

@@ -104,6 +104,7 @@ export function results(report: (result: BackfillResult) => void): (event: Pipel
       case 'target-down':
       case 'target-up':
       case 'reconciled':
+      case 'audited':
       case 'caught-up':
         return;
     }

@@ -26,8 +26,15 @@ const READ_AHEAD = 2;
 /** Different tables that must fail in a row before the target itself is suspected. */
 const BREAKER = { failures: 5, baseMs: 500, maxMs: 5_000 };
 
-/** That a table may have changed; `after` is its new name if it was renamed. */
-export type Hint = { readonly table: TableIdentifier; readonly after?: TableIdentifier | undefined };
+/**
+ * That a table may have changed; `after` is its new name if it was renamed. `doubt`: it was Polaris that was seen to hold
+ * something else than the ledger says, so nothing is skipped.
+ */
+export type Hint = {
+  readonly table: TableIdentifier;
+  readonly after?: TableIdentifier | undefined;
+  readonly doubt?: true | undefined;
+};
 
 export type DriverParts = {
   readonly target: Target;
@@ -140,7 +147,8 @@ export class Driver {
     const durable = new Set<Promise<void>>();
     for (const [i, slot] of slots.entries()) {
       slot.hintedAt = earliest(slot.hintedAt, committedAt);
-      this.#feed(slot, { kind: 'changed', count: 1, after: hints[i]?.after });
+      const { after, doubt } = hints[i] ?? {};
+      this.#feed(slot, { kind: 'changed', count: 1, after, doubt });
       durable.add(slot.durable);
     }
     if (this.#kill.signal.aborted) throw this.#broken;
@@ -500,7 +508,7 @@ export class Driver {
 
   /** What waited for the target needn't wait its backoff out. A timer that comes later finds nothing to do. */
   #wake(): void {
-    for (const slot of [...this.#lanes.values()]) {
+    for (const slot of this.#lanes.values()) {
       if (slot.lane.phase === 'waiting') this.#feed(slot, { kind: 'due' });
     }
     this.#pump();

@@ -1,3 +1,4 @@
+import type { Drift } from '../core/audit.ts';
 import type { Notification, Outcome, Parked, Served, TableIdentifier, Timestamp } from '../core/types.ts';
 
 /** What the pipeline tells its observers. Every event is also countable: nothing is skipped, held or parked in silence. */
@@ -36,6 +37,14 @@ export type PipelineEvent =
   | { readonly kind: 'target-down'; readonly target: string; readonly detail: string }
   | { readonly kind: 'target-up'; readonly target: string }
   | { readonly kind: 'reconciled'; readonly tables: number; readonly hints: number; readonly tookMs: number }
+  /** Polaris was asked for every table; `drift` counts what differed. */
+  | {
+      readonly kind: 'audited';
+      readonly target: string;
+      readonly tables: number;
+      readonly drift: Readonly<Partial<Record<Drift, number>>>;
+      readonly tookMs: number;
+    }
   | { readonly kind: 'caught-up'; readonly tables: number; readonly tookMs: number };
 
 export type Emit = (event: PipelineEvent) => void;

@@ -4,7 +4,9 @@ import type { Ledger } from '../ledger/ledger.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Random } from '../runtime/random.ts';
+import type { Target } from '../polaris/target.ts';
 import { supervise } from '../runtime/supervisor.ts';
+import { audit } from './audit.ts';
 import type { Driver } from './driver.ts';
 import type { Emit } from './events.ts';
 import { intake } from './intake.ts';
@@ -21,6 +23,10 @@ export type PipelineParts = {
   readonly emit: Emit;
   /** Between two reconciliations, ms; each is moved by up to a tenth, so that many agents don't list together. */
   readonly reconcileEveryMs: number;
+  /** By the drivers' order. */
+  readonly targets: readonly Target[];
+  /** Between two audits of Polaris, ms; undefined: none. */
+  readonly auditEveryMs: number | undefined;
 };
 
 /**
@@ -58,10 +64,10 @@ async function follow(parts: PipelineParts, signal: AbortSignal, healthy: () => 
     await Promise.all(drivers.map((driver) => driver.settled(until)));
     if (!until.aborted) emit({ kind: 'caught-up', tables, tookMs: clock.monotonicMs() - before });
   };
-  const services = [intake(parts, until), reconcileAgain(parts, until), caughtUp()];
+  const services = [intake(parts, until), reconcileAgain(parts, until), auditAgain(parts, until), caughtUp()];
   try {
     // caughtUp() ends when all is delivered, the others only when the stream breaks.
-    await Promise.race([services[0], services[1], rejection(services)]);
+    await Promise.race([services[0], services[1], services[2], rejection(services)]);
   } finally {
     ended.abort();
     await Promise.allSettled(services);
@@ -76,6 +82,27 @@ async function reconcileAgain(parts: PipelineParts, signal: AbortSignal): Promis
     if (signal.aborted) return;
   }
 }
+
+async function auditAgain(parts: PipelineParts, signal: AbortSignal): Promise<void> {
+  const { auditEveryMs, clock, random, targets } = parts;
+  while (!signal.aborted) {
+    // Without audits it waits for the end, so that it doesn't end anything itself.
+    await clock.sleep((auditEveryMs ?? NEVER_MS) * (0.9 + 0.2 * random()), signal);
+    for (const [i, driver] of parts.drivers.entries()) {
+      const target = targets[i];
+      if (target === undefined || auditEveryMs === undefined || signal.aborted) continue;
+      try {
+        await audit({ ...parts, driver, target }, signal);
+      } catch (error) {
+        // The next one will do: notifications have their own way to find out that a target is down.
+        if (!signal.aborted) parts.log.warn('audit-failed', { target: driver.name, error });
+      }
+    }
+  }
+}
+
+/** The longest that a timer of Node.js takes, less a tenth. */
+const NEVER_MS = 1_900_000_000;
 
 /** Never resolves; rejects with the first of the services that does. */
 const rejection = (services: readonly Promise<void>[]): Promise<never> =>

@@ -16,7 +16,7 @@ export type RequestParts = {
   readonly log: Log;
 };
 
-/** Carries out what `retry` and `drops release` asked for, until `signal` aborts. */
+/** Carries out what `retry`, `drops release` and `reconcile` asked for, until `signal` aborts. */
 export async function followRequests(parts: RequestParts, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await carryOut(parts);
@@ -32,7 +32,9 @@ async function carryOut({ ledger, drivers, log }: RequestParts): Promise<void> {
       .map((driver) => {
         const tables = request.tables ?? applicable(request, driver, ledger);
         log.info('request', { kind: request.kind, target: driver.name, tables: tables.length });
-        return request.kind === 'release' ? driver.release(tables) : driver.changed(again(tables, driver, ledger));
+        if (request.kind === 'release') return driver.release(tables);
+        const hints = again(tables, driver, ledger);
+        return driver.changed(request.kind === 'mend' ? hints.map((hint) => ({ ...hint, doubt: true })) : hints);
       }),
   );
   await Promise.all(work);
@@ -44,6 +46,7 @@ const again = (tables: readonly TableIdentifier[], driver: Driver, ledger: Ledge
 /** All that a request without names applies to: held DROPs to release, or everything that is parked to try again. */
 function applicable({ kind }: RequestOrder, driver: Driver, ledger: Ledger): readonly TableIdentifier[] {
   const tables: TableIdentifier[] = [];
+  if (kind === 'mend') return tables;
   for (const { table, parked } of ledger.entries(driver.name)) {
     if (parked !== undefined && (kind === 'retry' || parked.code === 'DROP_HELD')) tables.push(table);
   }

@@ -91,6 +91,18 @@ describe('what may have been applied', () => {
     expect(new Hand().hint().read(absent).take()).toEqual(['record seen', 'resolve', 'record settled']);
   });
 
+  test('what Polaris was seen to hold counts more than what the ledger says', () => {
+    const hand = new Hand(delivered).feed({ kind: 'changed', count: 1, doubt: true });
+    hand.take();
+    expect(hand.read(present(1)).take()).toEqual(['record intent', 'notify UPDATE']);
+    expect(hand.admit().ledger.doubt).toBe(false);
+    const foreign = new Hand().feed({ kind: 'changed', count: 1, doubt: true }).read(absent);
+    expect(foreign.take()).toContain('notify DROP');
+    expect(new Hand().feed({ kind: 'changed', count: 1, doubt: true }).read(absent, false).take()).toContain(
+      'record parked',
+    );
+  });
+
   test('an open intent is taken up by a restart', () => {
     const before = new Hand(delivered).hint().read(present(2));
     const after = new Hand(before.ledger);

@@ -233,5 +233,7 @@ describe('drift between a listing and the ledger', () => {
     expect(driftOf(present(1), held, 'other')).toBe('stale');
     expect(driftOf(present(1), held, 'this')).toBe(undefined);
     expect(driftOf(undefined, undefined, 'other')).toBe('foreign');
+    expect(driftOf(view('9'), undefined, 'other')).toBe('foreign');
+    expect(driftOf(view('1'), held, 'other')).toBe(undefined);
   });
 });

@@ -26,6 +26,8 @@ export type World = AsyncDisposable & {
   readonly writer: HiveWriter;
   readonly polaris: Emulator;
   readonly config: (overrides?: Record<string, unknown>) => Promise<Config>;
+  /** A request to the catalog API as another user of Polaris makes it. Rejects when it is refused. */
+  readonly asAdministrator: (method: string, path: string, body?: object) => Promise<void>;
   readonly startAgent: (options?: AgentOptions) => Promise<Agent>;
   /** Rejects when source and Polaris do not become equal within ten seconds, telling the difference. */
   readonly equal: () => Promise<void>;
@@ -80,6 +82,19 @@ export async function openWorld(): Promise<World> {
       ...overrides,
     });
   };
+  const asAdministrator = async (method: string, path: string, body?: object): Promise<void> => {
+    const credentials = 'grant_type=client_credentials&client_id=root&client_secret=s3cr3t&scope=PRINCIPAL_ROLE:ALL';
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    const api = `${polaris.uri}/api/catalog/v1`;
+    const token = await fetch(`${api}/oauth/tokens`, { method: 'POST', headers, body: credentials });
+    const { access_token } = (await token.json()) as { access_token: string };
+    const answer = await fetch(`${api}/${CATALOG}/${path}`, {
+      method,
+      headers: { authorization: `Bearer ${access_token}`, 'content-type': 'application/json' },
+      body: body === undefined ? null : JSON.stringify(body),
+    });
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+  };
   const startAgent = async (options: AgentOptions = {}) => agentOf(await config(options.overrides), options);
   const equal = () =>
     eventually(async () => {
@@ -102,6 +117,7 @@ export async function openWorld(): Promise<World> {
     writer,
     polaris,
     config,
+    asAdministrator,
     startAgent,
     equal,
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
@@ -123,7 +139,18 @@ async function agentOf(config: Config, { policy, clock = systemClock }: AgentOpt
   const { connector, ledger } = app;
   const stop = new AbortController();
   const drivers = app.drivers(emit, policy);
-  const parts = { connector, ledger, drivers, clock, random, log, emit, reconcileEveryMs: config.reconcile.everyMs };
+  const parts = {
+    connector,
+    ledger,
+    drivers,
+    clock,
+    random,
+    log,
+    emit,
+    reconcileEveryMs: config.reconcile.everyMs,
+    auditEveryMs: config.reconcile.auditMs,
+    targets: app.targets,
+  };
   const running = runPipeline(parts, stop.signal, new AbortController().signal);
   running.catch(() => {}); // stop() tells
   const until = <E extends PipelineEvent>(wanted: (event: PipelineEvent) => event is E): Promise<E> =>
