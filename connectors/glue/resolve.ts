@@ -34,10 +34,14 @@ type Answer =
 /** A page of GetTables has up to so many. */
 const PAGE = 100;
 
+/** How long a look at a database counts for tables that are missing in it. */
+const VOUCHED_MS = 10_000;
+
 /** Asks Glue what it holds under some names. */
 export class Resolver {
   readonly #context: ResolveContext;
   readonly #gate: Gate;
+  readonly #vouchedUntilMs = new Map<string, number>();
 
   constructor(context: ResolveContext) {
     this.#context = context;
@@ -179,11 +183,19 @@ export class Resolver {
 
   /**
    * A missing table, a missing database and a missing catalog are the same error. A missing database makes its tables
-   * absent; a missing catalog, or a database that may not be read, proves nothing, and throws.
+   * absent; a missing catalog, or a database that may not be read, proves nothing, and throws. One look does for all
+   * tables that are found missing within some seconds, and a table that was found vouches for its database, too.
    */
   async #vouch(database: string, answers: ReadonlyMap<TableKey, Answer>, signal: AbortSignal): Promise<void> {
-    if ([...answers.values()].some(({ kind }) => kind === 'missing'))
-      await this.#context.aws.events.database(database, signal);
+    const { aws, deps } = this.#context;
+    const kinds = new Set([...answers.values()].map(({ kind }) => kind));
+    if (!kinds.has('missing') || kinds.has('found')) return;
+    const nowMs = deps.clock.monotonicMs();
+    if (nowMs < (this.#vouchedUntilMs.get(database) ?? 0)) return;
+    await aws.events.database(database, signal);
+    this.#vouchedUntilMs.delete(database);
+    this.#vouchedUntilMs.set(database, nowMs + VOUCHED_MS);
+    for (const [name, untilMs] of this.#vouchedUntilMs) if (untilMs <= nowMs) this.#vouchedUntilMs.delete(name);
   }
 
   /**
