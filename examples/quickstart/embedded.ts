@@ -5,7 +5,7 @@ import type pg from 'pg';
 import type { AgentSetup } from './agent-config.ts';
 import { Command, type CommandEvent } from './child.ts';
 import type { PolarisAccess } from './polaris-reader.ts';
-import { startPostgres, type PostgresOptions } from './postgres.ts';
+import { startPostgres, type Postgres, type PostgresOptions } from './postgres.ts';
 import { createMetastore } from './writer.ts';
 
 const DATABASE = 'metastore';
@@ -21,6 +21,7 @@ export type EmbeddedMetastore = AsyncDisposable & {
   /** For the agent, whose role may do no more than its guide says. */
   readonly agentUrl: string;
   readonly client: () => Promise<pg.Client>;
+  readonly postgres: Postgres;
 };
 
 /** Starts PostgreSQL, creates the metastore's tables and prepares them for the agent with the SQL that users are given. */
@@ -40,6 +41,7 @@ export async function startMetastore(options: PostgresOptions = {}): Promise<Emb
     url: postgres.url(DATABASE),
     agentUrl: postgres.url(DATABASE, 'polaris_push'),
     client: () => postgres.client(DATABASE),
+    postgres,
     [Symbol.asyncDispose]: () => postgres[Symbol.asyncDispose](),
   };
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Session } from '../../examples/quickstart/session.ts';
+import type { Agent } from './agent.ts';
+import { Storm } from './storm.ts';
 import type { World } from './world.ts';
 
 export type Round = {
@@ -9,43 +10,49 @@ export type Round = {
   /** From the start of the last life until both sides were equal. */
   readonly healedMs: number;
   readonly tables: number;
+  /** Faults of the network during the round. */
+  readonly faults: number;
+};
+
+export type KillOptions = {
+  readonly rounds: number;
+  /** With faults of the network on both sides of the agent, while the load is on. */
+  readonly faults?: boolean | undefined;
+  readonly onRound: (round: Round) => void;
 };
 
 /** A life takes up to this. A third of it is the start: loading the program, listing, catching up. */
 const LIFE_MS = 2_500;
-const NEVER = new AbortController().signal;
 
 /**
  * Rounds of: the agent runs under load, is killed with SIGKILL at a random moment, now and then again while it is starting;
- * then the load stops, the agent starts once more, and source and Polaris must become equal.
+ * then load and faults stop, the agent starts once more, and source and Polaris must become equal.
  */
-export async function killRounds(
-  world: World,
-  rounds: number,
-  onRound: (round: Round) => void = () => {},
-): Promise<void> {
-  let session: Session = world.session();
+export async function killRounds(world: World, { rounds, faults = false, onRound }: KillOptions): Promise<void> {
+  let agent: Agent = world.agent();
   try {
     for (let round = 1; round <= rounds; round += 1) {
       const livesMs: number[] = [];
       const work = await world.work({ engines: 4, pauseMs: 10 });
+      const storm = faults ? new Storm([world.toSource, world.toPolaris], world.random) : undefined;
       for (let kills = world.random() < 0.3 ? 2 : 1; kills > 0; kills -= 1) {
-        if (!session.agent.running) session = world.session();
+        if (!agent.running) agent = world.agent();
         const lifeMs = Math.round(world.random() * LIFE_MS);
         await sleep(lifeMs);
-        session.check();
-        await session.agent.kill();
+        agent.check();
+        await agent.kill();
         livesMs.push(lifeMs);
         await sleep(world.random() * 200);
       }
+      await storm?.end();
       await work.stop();
-      const before = performance.now();
-      session = world.session();
-      await session.caughtUp(NEVER);
-      const { tables } = await world.equal(session);
-      onRound({ round, livesMs, healedMs: Math.round(performance.now() - before), tables });
+      agent = world.agent();
+      await agent.caughtUp();
+      const { tables } = await world.equal(agent);
+      const healedMs = Math.round(performance.now() - agent.startedAt);
+      onRound({ round, livesMs, healedMs, tables, faults: storm?.faults ?? 0 });
     }
   } finally {
-    await session.agent.kill();
+    await agent.kill();
   }
 }

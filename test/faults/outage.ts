@@ -24,7 +24,6 @@ export type OutageResult = {
 };
 
 const LOOK_MS = 200;
-const NEVER = new AbortController().signal;
 
 type Look = {
   readonly confirmed: string;
@@ -35,8 +34,8 @@ type Look = {
 
 /** The agent under load, Polaris unreachable for a while, and then everything must converge. */
 export async function outage(world: World, { outageMs, engines, pauseMs }: OutageOptions): Promise<OutageResult> {
-  await using session = world.session();
-  await session.caughtUp(NEVER);
+  await using agent = world.agent();
+  await agent.caughtUp();
   const work = await world.work({ engines, pauseMs });
   while (world.witness.notifications.length < 20) await sleep(20);
 
@@ -48,7 +47,7 @@ export async function outage(world: World, { outageMs, engines, pauseMs }: Outag
   let movedAt = performance.now();
   while (performance.now() < until) {
     await sleep(LOOK_MS);
-    session.check();
+    agent.check();
     const seen = await look(world);
     unconfirmedBytes = Math.max(unconfirmedBytes, seen.unconfirmed);
     retainedBytes = Math.max(retainedBytes, seen.retained);
@@ -56,14 +55,14 @@ export async function outage(world: World, { outageMs, engines, pauseMs }: Outag
     if (seen.confirmed !== last.confirmed) movedAt = performance.now();
     last = seen;
   }
-  const done = { operations: world.operations.total - operations, agentRssBytes: rss(session.agent.process.pid) };
+  const done = { operations: world.operations.total - operations, agentRssBytes: rss(agent.process.pid) };
   const writtenBytes = await distance(world, last.current, first.current);
 
   const before = world.witness.notifications.length;
   const returned = performance.now();
   await world.emulator.resume();
   await work.stop();
-  const { tables } = await world.equal(session, 60_000);
+  const { tables } = await world.equal(agent, 60_000);
   return {
     ...done,
     writtenBytes,
@@ -77,7 +76,7 @@ export async function outage(world: World, { outageMs, engines, pauseMs }: Outag
 }
 
 async function look(world: World): Promise<Look> {
-  const { rows } = await world.client.query<Look>(
+  const { rows } = await world.admin.query<Look>(
     `SELECT confirmed_flush_lsn::text AS confirmed, pg_current_wal_lsn()::text AS current,
             pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::float AS unconfirmed,
             pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::float AS retained
@@ -89,7 +88,7 @@ async function look(world: World): Promise<Look> {
 }
 
 async function distance(world: World, to: string, from: string): Promise<number> {
-  const { rows } = await world.client.query<{ bytes: number }>(`SELECT pg_wal_lsn_diff($1, $2)::float AS bytes`, [
+  const { rows } = await world.admin.query<{ bytes: number }>(`SELECT pg_wal_lsn_diff($1, $2)::float AS bytes`, [
     to,
     from,
   ]);

@@ -17,6 +17,8 @@ export type Witnessed = {
  */
 const COMMIT_GRACE_MS = 250;
 
+export type WitnessOptions = { readonly source: pg.Pool; readonly senders?: 'one' | 'several' | undefined };
+
 /** Sees every notification that reaches Polaris, from all of the agent's lives, and writes down what must never happen. */
 export class Witness implements Disposable {
   readonly notifications: Witnessed[] = [];
@@ -24,11 +26,13 @@ export class Witness implements Disposable {
   readonly violations: string[] = [];
   readonly #latest = new Map<string, bigint>();
   readonly #source: pg.Pool;
+  readonly #several: boolean;
   readonly #stop: (() => void)[];
 
-  /** `source` is the metastore's database. */
-  constructor(emulator: Emulator, source: pg.Pool) {
+  /** `source` is the metastore's database. Timestamps of several senders needn't grow together. */
+  constructor(emulator: Emulator, { source, senders }: WitnessOptions) {
     this.#source = source;
+    this.#several = senders === 'several';
     this.#stop = [
       emulator.intercept(async (request) => {
         await this.#arrived(request);
@@ -56,7 +60,7 @@ export class Witness implements Disposable {
     if (notification === undefined) return;
     const { table, type, timestamp } = notification;
     const latest = this.#latest.get(table);
-    if (latest !== undefined && timestamp <= latest) {
+    if (!this.#several && latest !== undefined && timestamp <= latest) {
       this.violations.push(`${type} ${table} has timestamp ${timestamp} after ${latest}.`);
     } else this.#latest.set(table, timestamp);
     if (type === 'DROP') await this.#mustBeGone(table, timestamp);
