@@ -27,6 +27,8 @@ export type PipelineParts = {
   readonly targets: readonly Target[];
   /** Between two audits of Polaris, ms; undefined: none. */
   readonly auditEveryMs: number | undefined;
+  /** Between two looks for requests of operators, ms; default 1 s. */
+  readonly requestsEveryMs?: number | undefined;
 };
 
 /**

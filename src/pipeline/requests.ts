@@ -6,21 +6,22 @@ import type { Log } from '../runtime/log.ts';
 import type { Driver, Hint } from './driver.ts';
 import { hintOf } from './reconcile.ts';
 
-/** How often the ledger is asked for what operators want. */
-const POLL_MS = 1000;
+const REQUESTS_EVERY_MS = 1000;
 
 export type RequestParts = {
   readonly ledger: Ledger & RequestInbox;
   readonly drivers: readonly Driver[];
   readonly clock: Clock;
   readonly log: Log;
+  /** How often the ledger is asked for what operators want, ms; default 1 s. */
+  readonly requestsEveryMs?: number | undefined;
 };
 
 /** Carries out what `retry`, `drops release` and `reconcile` asked for, until `signal` aborts. */
 export async function followRequests(parts: RequestParts, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await carryOut(parts);
-    await parts.clock.sleep(POLL_MS, signal);
+    await parts.clock.sleep(parts.requestsEveryMs ?? REQUESTS_EVERY_MS, signal);
   }
 }
 
