@@ -52,6 +52,8 @@ export async function openSource(deps: AppDeps, only: Scope = everything): Promi
   return scoped(selected, config.tables, { clock });
 }
 
+export { parseRecorded, recorded } from './connector/recording.ts';
+
 /** The targets of a configuration. */
 export const openTargets = ({ config, clock, log }: AppDeps): Promise<Target[]> =>
   Promise.all(config.targets.map((target) => openPolaris(target, { clock, log })));
@@ -95,14 +97,14 @@ export class App implements AsyncDisposable {
     return new App(deps, { connector, targets, ledger });
   }
 
-  /** One driver per target. `policy` overrides what the configuration says. */
-  drivers(emit: Emit, policy: Partial<Policy> = {}): Driver[] {
+  /** One driver per target. `policy` overrides what the configuration says, `source` where facts are read. */
+  drivers(emit: Emit, policy: Partial<Policy> = {}, source: Pick<Connector, 'resolve'> = this.connector): Driver[] {
     const { config, clock, random, log } = this.#deps;
     return this.targets.map((target, i) => {
-      const max = config.targets[i]?.concurrency.max ?? INITIAL_CONCURRENCY;
+      const { min, max } = config.targets[i]?.concurrency ?? { min: 1, max: INITIAL_CONCURRENCY };
       return new Driver({
         target,
-        connector: this.connector,
+        connector: source,
         ledger: this.ledger,
         clock,
         random,
@@ -117,7 +119,7 @@ export class App implements AsyncDisposable {
           ...policy,
         },
         budget: budgetOf(config.drops),
-        concurrency: { min: 1, max, initial: INITIAL_CONCURRENCY },
+        concurrency: { min, max, initial: INITIAL_CONCURRENCY },
         emit,
       });
     });

@@ -1,12 +1,11 @@
-import { createWriteStream, existsSync } from 'node:fs';
-import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import { App, openReader, openSource, openTargets, selection, type AppDeps } from '../app.ts';
 import { showTable } from '../core/table.ts';
-import { PushError } from '../errors/errors.ts';
 import { backfill, plan, results, type BackfillPlan, type BackfillResult } from '../pipeline/backfill.ts';
 import type { CommandContext, ExitCode } from './context.ts';
 import type { Frame } from './frame.ts';
+import { ndjsonFile } from './ndjson-file.ts';
 import { progress } from './progress.ts';
 import { assertReady } from './target-ready.ts';
 
@@ -47,12 +46,12 @@ async function run(context: CommandContext, options: BackfillOptions): Promise<E
   await using app = await App.open(deps, selection(options));
   for (const target of app.targets) await assertReady(target, signal);
   const tally = new Tally();
-  await using file = resultFile(options.result);
+  await using file = await ndjsonFile('--result', options.result);
   using bar = progress(context, 'tables');
   const report = (result: BackfillResult) => {
     tally.count(result.target, result.result);
     const line = { ...result, table: showTable(result.table) };
-    file.write(line);
+    file.write(JSON.stringify(line));
     out.event('table', line);
     if (result.result !== 'unchanged' || result.detail !== undefined) bar.tick();
   };
@@ -85,12 +84,12 @@ async function dryRun(context: CommandContext, options: BackfillOptions): Promis
   for (const target of targets) await assertReady(target, signal);
   const ledger = existsSync(context.config.ledger.path) ? opened.use(openReader(context.config)) : undefined;
   const tally = new Tally();
-  await using file = resultFile(options.result);
+  await using file = await ndjsonFile('--result', options.result);
   for await (const page of plan({ connector, ledger, targets, concurrency: 8 }, signal)) {
     for (const step of page) {
       tally.count(step.target, step.plan);
       const line = { ...step, table: showTable(step.table) };
-      file.write(line);
+      file.write(JSON.stringify(line));
       out.event('plan', line);
       if (step.plan === 'create' || step.plan === 'update') out.line(planned(step));
     }
@@ -132,24 +131,4 @@ class Tally {
       out.event('summary', { target, ...Object.fromEntries(counts) });
     }
   }
-}
-
-type ResultFile = AsyncDisposable & { readonly write: (line: object) => void };
-
-function resultFile(path: string | undefined): ResultFile {
-  if (path === undefined) return { write() {}, async [Symbol.asyncDispose]() {} };
-  const stream = createWriteStream(path);
-  let failure: Error | undefined;
-  stream.on('error', (error) => {
-    failure = error;
-  });
-  return {
-    write: (line) => void stream.write(`${JSON.stringify(line)}\n`),
-    async [Symbol.asyncDispose]() {
-      stream.end();
-      if (failure === undefined) await once(stream, 'close');
-      if (failure !== undefined)
-        throw new PushError('USAGE', `--result ${path}: ${failure.message}.`, { cause: failure });
-    },
-  };
 }

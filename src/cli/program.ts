@@ -35,6 +35,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./backfill.ts')).backfillCommand,
   },
   {
+    name: 'replay',
+    summary: 'push recorded states in order, with their recorded times',
+    load: async () => (await import('./replay.ts')).replayCommand,
+  },
+  {
     name: 'diff',
     summary: 'tell what differs between source, ledger and Polaris',
     load: async () => (await import('./diff.ts')).diffCommand,

@@ -1,14 +1,24 @@
 import { Command } from 'commander';
-import { App } from '../app.ts';
+import { App, recorded } from '../app.ts';
+import { PushError } from '../errors/errors.ts';
 import { runPipeline } from '../pipeline/pipeline.ts';
-import type { Emit } from '../pipeline/events.ts';
+import type { Emit, PipelineEvent } from '../pipeline/events.ts';
 import type { Target } from '../polaris/target.ts';
+import type { Clock } from '../runtime/clock.ts';
 import type { CommandContext, ExitCode } from './context.ts';
+import { durationOption } from './duration-option.ts';
 import type { Frame } from './frame.ts';
+import { depsOf } from './mend.ts';
+import { ndjsonFile } from './ndjson-file.ts';
 import { runReport } from './run-report.ts';
 import { assertReady } from './target-ready.ts';
+import { count } from './wording.ts';
 
-type RunOptions = { readonly once?: boolean | undefined };
+type RunOptions = {
+  readonly once?: boolean | undefined;
+  readonly within?: string | undefined;
+  readonly record?: string | undefined;
+};
 
 /** `run`: the sidecar and the consumer. */
 export const runCommand = (frame: Frame): Command =>
@@ -18,12 +28,14 @@ export const runCommand = (frame: Frame): Command =>
         'Reconcile, then watch the source and push until stopped. SIGTERM and SIGINT let open notifications finish; a second signal exits at once, which loses nothing.',
       )
       .option('--once', 'stop as soon as everything is caught up; exit 3 if tables are parked')
+      .option('--within <duration>', 'with --once: give up after this long; exit 4 if a target is down, else 3')
+      .option('--record <file>', 'write down every state that was read of the source, for `replay`; appends')
       .addHelpText(
         'after',
         `
 Examples:
   $ polaris-push run --config agent.yaml
-  $ polaris-push run --config agent.yaml --once           reconcile from cron
+  $ polaris-push run --config agent.yaml --once --within 10m    reconcile from cron
   $ polaris-push run --config agent.yaml --json | jq .    one event a line
 `,
       ),
@@ -31,36 +43,70 @@ Examples:
   );
 
 async function run(context: CommandContext, options: RunOptions): Promise<ExitCode> {
-  const { config, loaded, clock, random, log, out, signal, deadline } = context;
-  await using app = await App.open({ config, definition: loaded.connector, clock, random, log });
+  const { config, clock, random, log, out, signal, deadline } = context;
+  const once = options.once === true ? new Once() : undefined;
+  const withinMs = options.within === undefined ? undefined : durationOption('--within', options.within);
+  if (withinMs !== undefined && once === undefined) throw new PushError('USAGE', '--within goes with --once.');
+  await using file = await ndjsonFile('--record', options.record, 'a');
+  await using app = await App.open(depsOf(context));
   const { connector, ledger, targets } = app;
   await firstStart(app, signal);
-  const once = new AbortController();
   const report = runReport({ out, log, source: connector.source });
   const emit: Emit = (event) => {
     report(event);
-    if (event.kind === 'caught-up' && options.once === true) once.abort();
+    once?.see(event);
   };
-  out.event('started', { source: connector.source, targets: targets.map(({ name }) => name) });
-  log.info('started', { source: connector.source, targets: targets.map(({ name }) => name) });
-  const drivers = app.drivers(emit);
-  const parts = {
-    connector,
-    ledger,
-    drivers,
-    clock,
-    random,
-    log,
-    emit,
-    reconcileEveryMs: config.reconcile.everyMs,
-    auditEveryMs: config.reconcile.auditMs,
-    targets,
-  };
-  await runPipeline(parts, AbortSignal.any([signal, once.signal]), deadline);
+  const names = { source: connector.source, targets: targets.map(({ name }) => name) };
+  out.event('started', names);
+  log.info('started', names);
+  const drivers = app.drivers(emit, {}, options.record === undefined ? connector : recorded(connector, file.write));
+  const { everyMs: reconcileEveryMs, auditMs: auditEveryMs } = config.reconcile;
+  const parts = { connector, ledger, drivers, targets, clock, random, log, emit, reconcileEveryMs, auditEveryMs };
+  if (once !== undefined && withinMs !== undefined) void once.giveUpAfter(withinMs, clock);
+  await runPipeline(parts, once === undefined ? signal : AbortSignal.any([signal, once.signal]), deadline);
   out.event('stopped');
   log.info('stopped');
-  if (options.once !== true || !once.signal.aborted) return 0;
-  return targets.some(({ name }) => ledger.totals(name).parked > 0) ? 3 : 0;
+  if (once === undefined) return 0;
+  signal.throwIfAborted();
+  return once.conclude(app, context);
+}
+
+/** With --once the agent ends when all is caught up, or when the time is over. */
+class Once {
+  readonly #ended = new AbortController();
+  readonly #down = new Set<string>();
+  #caughtUp = false;
+
+  get signal(): AbortSignal {
+    return this.#ended.signal;
+  }
+
+  see(event: PipelineEvent): void {
+    if (event.kind === 'target-down') this.#down.add(event.target);
+    else if (event.kind === 'target-up') this.#down.delete(event.target);
+    else if (event.kind === 'caught-up') {
+      this.#caughtUp = true;
+      this.#ended.abort();
+    }
+  }
+
+  async giveUpAfter(ms: number, clock: Clock): Promise<void> {
+    await clock.sleep(ms, this.signal);
+    this.#ended.abort();
+  }
+
+  conclude({ ledger, targets }: App, { out }: CommandContext): ExitCode {
+    if (this.#caughtUp) return targets.some(({ name }) => ledger.totals(name).parked > 0) ? 3 : 0;
+    for (const { name } of targets) {
+      const { pending } = ledger.totals(name);
+      const state = this.#down.has(name) ? 'down' : 'up';
+      out.line(
+        `Not caught up in time: ${name} is ${state}, ${count(pending, 'table')} pending; \`status\` names them.`,
+      );
+      out.event('not-caught-up', { target: name, state, pending });
+    }
+    return this.#down.size > 0 ? 4 : 3;
+  }
 }
 
 /**

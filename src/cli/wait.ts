@@ -1,9 +1,8 @@
 import { Command, Option } from 'commander';
 import { openTargets } from '../app.ts';
 import { showTable } from '../core/table.ts';
-import { PushError } from '../errors/errors.ts';
-import { duration } from '../runtime/schema.ts';
 import type { CommandContext, ExitCode } from './context.ts';
+import { durationOption } from './duration-option.ts';
 import type { Frame } from './frame.ts';
 import { depsOf } from './mend.ts';
 import { oneTarget, tableArgument } from './table-argument.ts';
@@ -44,7 +43,7 @@ Exits with 3 when the time is up.
 async function run(context: CommandContext, options: WaitOptions): Promise<ExitCode> {
   const { clock, out, signal } = context;
   const table = tableArgument(options.table);
-  const timeoutMs = timeoutOf(options.timeout);
+  const timeoutMs = durationOption('--timeout', options.timeout);
   await using opened = new AsyncDisposableStack();
   const targets = await openTargets(depsOf(context));
   for (const each of targets) opened.use(each);
@@ -68,10 +67,4 @@ async function run(context: CommandContext, options: WaitOptions): Promise<ExitC
     await clock.sleep(Math.min(pollMs, timeoutMs - ms), signal);
     signal.throwIfAborted();
   }
-}
-
-function timeoutOf(text: string): number {
-  const parsed = duration().safeParse(text);
-  if (parsed.success) return parsed.data;
-  throw new PushError('USAGE', `--timeout ${text}: ${parsed.error.issues[0]?.message ?? 'not a duration'}.`);
 }

@@ -35,6 +35,18 @@ export const ERRORS = {
     retry: 'never',
     exitCode: 2,
   },
+  FILE_UNREADABLE: {
+    summary: 'The file of recorded states cannot be read.',
+    fix: 'Name a readable file, as `polaris-push run --record FILE` writes it.',
+    retry: 'after-fix',
+    exitCode: 2,
+  },
+  FILE_INVALID: {
+    summary: 'The file of recorded states has a broken line.',
+    fix: 'Correct or remove the named line; `polaris-push replay` tells of every broken line and pushes the others.',
+    retry: 'after-fix',
+    exitCode: 2,
+  },
   LEDGER_IN_USE: {
     summary: 'Another process owns the ledger.',
     fix: 'Stop that process, or give this one a ledger of its own in ledger.path.',

@@ -62,7 +62,7 @@ describe('The command line', () => {
     [['check', '--confg', 'x'], "Unknown option '--confg'. Did you mean --config?"],
     [['status', '--config', 'x', 'y'], 'Too many arguments'],
     [['config', 'print', '--config', 'x', '--log-level', 'loud'], 'Allowed choices are debug, info, warn, error.'],
-    [['config', 'schema', '--kind', 'hvie'], 'No connector is called hvie; known: hive'],
+    [['config', 'schema', '--kind', 'hvie'], 'No connector is called hvie; known: file, hive, glue'],
     [['status', '--config', 'x', '--limit', 'many'], 'Expected a whole number.'],
   ] as const)('%j is a usage error: %s', async ([argv, message]) => {
     const { exitCode, stdout, stderr } = await run(argv);
