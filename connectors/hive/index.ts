@@ -27,6 +27,10 @@ function openHive(config: HiveConfig, deps: ConnectorDeps): Connector {
   const memory: StreamMemory = { prepared: undefined, confirmed: 0n, ownPid: undefined, slotStuck: false };
   return {
     source: `hive:${host}:${port}/${database}/${config.catalog}`,
+    get identity() {
+      const { system = '', database = '' } = memory.prepared?.incarnation ?? {};
+      return system === '' ? undefined : `${system}/${database}`;
+    },
     prepare: async (signal) => {
       const connection = { doing: 'preparing the stream', timeoutMs: config.queryTimeoutMs, signal };
       const { ownPid, slotStuck } = memory;

@@ -50,18 +50,26 @@ export async function readServer(client: Queryable): Promise<Server> {
 }
 
 /** What a log sequence number belongs to: after a failover or a restore it names other transactions. */
-export type Incarnation = { readonly system: string; readonly timeline: number };
+export type Incarnation = {
+  readonly system: string;
+  /** The oid of the database: another one under the same name is a restored one. */
+  readonly database: string;
+  readonly timeline: number;
+};
 
 /** Where a hosted PostgreSQL refuses to tell, all is taken for one and the same: the list at every start heals. */
 export async function readIncarnation(client: Queryable): Promise<Incarnation> {
   try {
-    const { rows } = await client.query<{ system: string; timeline: string }>(`
-      SELECT system_identifier::text AS system, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS timeline
+    const { rows } = await client.query<{ system: string; database: string; timeline: string }>(`
+      SELECT system_identifier::text AS system,
+             (SELECT oid::text FROM pg_database WHERE datname = current_database()) AS database,
+             substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS timeline
       FROM pg_control_system()`);
     const [row] = rows;
-    return { system: row?.system ?? '', timeline: Number.parseInt(row?.timeline ?? '0', 16) };
+    const { system = '', database = '', timeline = '0' } = row ?? {};
+    return { system, database, timeline: Number.parseInt(timeline, 16) };
   } catch (error) {
-    if (error instanceof pg.DatabaseError) return { system: '', timeline: 0 };
+    if (error instanceof pg.DatabaseError) return { system: '', database: '', timeline: 0 };
     throw error;
   }
 }

@@ -24,6 +24,11 @@ export type Delivery = {
 export interface Connector extends AsyncDisposable {
   /** Names the source and what it holds, e.g. for the ledger's position: stable over restarts, without secrets. */
   readonly source: string;
+  /**
+   * What tells the source from another one under the same address, such as a restored copy (PostgreSQL: system identifier
+   * and database oid). Known after `prepare()`; undefined when it can't be told. A failover leaves it as it is.
+   */
+  readonly identity?: string | undefined;
   /** Makes sure that the stream exists from here on, so that a list made afterwards misses nothing. */
   prepare(signal: AbortSignal): Promise<void>;
   /** Everything that the source has, in pages; `absent` never appears. Fills the connector's id → name map, if it has one. */

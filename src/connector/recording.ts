@@ -67,6 +67,9 @@ export function recorded(connector: Connector, write: (line: string) => void): C
   const last = new Map<TableKey, string>();
   return {
     source: connector.source,
+    get identity() {
+      return connector.identity;
+    },
     prepare: (signal) => connector.prepare(signal),
     list: (signal) => connector.list(signal),
     watch: (after, signal) => connector.watch(after, signal),

@@ -46,6 +46,10 @@ class ScopedConnector implements Connector {
     this.#names = new SourceNames(scope.namespace);
   }
 
+  get identity(): string | undefined {
+    return this.#connector.identity;
+  }
+
   get source(): string {
     return this.#connector.source;
   }

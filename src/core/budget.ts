@@ -22,6 +22,7 @@ export class DropBudget {
   /** Names over the budget. Time alone doesn't release them: a human does, or their return. */
   readonly #held = new Set<TableKey>();
   readonly #released = new Set<TableKey>();
+  #closed = false;
 
   constructor(options: BudgetOptions) {
     this.#options = options;
@@ -31,6 +32,10 @@ export class DropBudget {
   mayDrop(table: TableKey, delivered: number, nowMs: EpochMillis): boolean {
     if (this.#released.has(table) || this.#spent.has(table)) return true;
     if (this.#held.has(table)) return false;
+    if (this.#closed) {
+      this.#held.add(table);
+      return false;
+    }
     this.#forget(nowMs);
     const { floor, share } = this.#options;
     // The share is one of the tables that were there before this spell of DROPs.
@@ -53,6 +58,11 @@ export class DropBudget {
   restore(sent: Iterable<readonly [TableKey, EpochMillis]>, held: Iterable<TableKey>): void {
     for (const [table, atMs] of sent) this.#spent.set(table, atMs);
     for (const table of held) this.#held.add(table);
+  }
+
+  /** While it is closed, everything that vanishes is held: what vanished may never have been there. */
+  setClosed(closed: boolean): void {
+    this.#closed = closed;
   }
 
   /** A human let these DROPs go; each may be sent once the source has said again that the table is absent. */

@@ -155,6 +155,11 @@ export class Driver {
     await Promise.all(durable);
   }
 
+  /** While it is on, DROPs are held for a human, unless they are not limited at all. */
+  fence(on: boolean): void {
+    this.#permit?.fence(on);
+  }
+
   /** Lets held DROPs go; each is read once more before it is sent. Resolves when that is durable. */
   async release(tables: readonly TableIdentifier[]): Promise<void> {
     this.#permit?.release(tables);

@@ -37,6 +37,11 @@ export class DropPermit {
     return budget.mayDrop(key, delivered, clock.now());
   }
 
+  /** While it is on, every DROP but those of renames is held. */
+  fence(on: boolean): void {
+    this.#parts.budget.setClosed(on);
+  }
+
   release(tables: readonly TableIdentifier[]): void {
     this.#parts.budget.release(tables.map(keyOf));
   }

@@ -58,13 +58,16 @@ async function follow(parts: PipelineParts, signal: AbortSignal, healthy: () => 
   const before = clock.monotonicMs();
   await connector.prepare(signal);
   if (signal.aborted) return;
+  fenceReplaced(parts);
   const tables = await reconcile(parts, signal);
   healthy();
   const ended = new AbortController();
   const until = AbortSignal.any([signal, ended.signal]);
   const caughtUp = async () => {
     await Promise.all(drivers.map((driver) => driver.settled(until)));
-    if (!until.aborted) emit({ kind: 'caught-up', tables, tookMs: clock.monotonicMs() - before });
+    if (until.aborted) return;
+    await identify(parts);
+    emit({ kind: 'caught-up', tables, tookMs: clock.monotonicMs() - before });
   };
   const services = [intake(parts, until), reconcileAgain(parts, until), auditAgain(parts, until), caughtUp()];
   try {
@@ -74,6 +77,28 @@ async function follow(parts: PipelineParts, signal: AbortSignal, healthy: () => 
     ended.abort();
     await Promise.allSettled(services);
   }
+}
+
+const identityOf = ({ connector }: PipelineParts): string => `identity of ${connector.source}`;
+
+/**
+ * Another database under the old address, such as a copy restored by mistake, lacks tables that were never dropped: until
+ * its first reconciliation is over, whatever is gone waits for a human.
+ */
+function fenceReplaced(parts: PipelineParts): void {
+  const { connector, ledger, drivers, log } = parts;
+  const known = ledger.position(identityOf(parts));
+  const isReplaced = known !== undefined && connector.identity !== undefined && known !== connector.identity;
+  if (isReplaced) log.error('source-replaced', { source: connector.source, known, found: connector.identity });
+  for (const driver of drivers) driver.fence(isReplaced);
+}
+
+/** What is there now is the source from here on. */
+async function identify(parts: PipelineParts): Promise<void> {
+  const { connector, ledger, drivers } = parts;
+  for (const driver of drivers) driver.fence(false);
+  if (connector.identity === undefined) return;
+  await ledger.append([{ kind: 'position', source: identityOf(parts), position: connector.identity }]);
 }
 
 async function reconcileAgain(parts: PipelineParts, signal: AbortSignal): Promise<void> {

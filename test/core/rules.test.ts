@@ -114,6 +114,14 @@ describe('the drop budget', () => {
     expect(budget.mayDrop(name(2), 9, 10 ** 9)).toBe(true);
   });
 
+  test('while it is closed everything is held, also afterwards', () => {
+    const budget = new DropBudget(options);
+    budget.setClosed(true);
+    expect(budget.mayDrop(name(1), 9, 0)).toBe(false);
+    budget.setClosed(false);
+    expect([1, 2].map((i) => budget.mayDrop(name(i), 9, 0))).toEqual([false, true]);
+  });
+
   test('a restart forgets neither what was dropped nor what is held', () => {
     const budget = new DropBudget({ ...options, floor: 2, share: 0 });
     budget.restore(

@@ -33,6 +33,8 @@ const key = (text: string): TableKey => keyOf(id(text));
 
 /** A source catalog in memory, with a log that forgets what is acknowledged. It outlives the agents that follow it. */
 export class LabSource {
+  /** Which database it is; another one under the same address is another source. */
+  identity: string | undefined;
   readonly rows = new Map<TableKey, Row>();
   readonly log: Logged[] = [];
   /** How much of the log was acknowledged, and how often something was read. */
@@ -344,6 +346,9 @@ export class LabAgent implements AsyncDisposable {
     const lab = this.#lab;
     const { source } = lab;
     return {
+      get identity() {
+        return source.identity;
+      },
       source: 'lab',
       prepare: async () => {},
       list: (signal) => this.#list(clock, signal),
