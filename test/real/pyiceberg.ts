@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { cacheDir } from './assembly.ts';
@@ -27,8 +27,14 @@ export type ReadTable = {
   readonly rows: readonly unknown[] | null;
 };
 
-/** Installs PyIceberg at the pinned versions into a folder named by them; the system's Python stays as it is. */
-export async function findPython(): Promise<Python> {
+/** A Python with what this tier reads and writes by. */
+export const findPython = (): Promise<Python> => pythonWith('pyiceberg', join(SCRIPTS, 'requirements.txt'));
+
+/**
+ * Installs packages at the versions that a file pins into a folder named by them; the system's Python stays as it is.
+ * `name` begins the folder's.
+ */
+export async function pythonWith(name: string, requirements: string): Promise<Python> {
   const system = onPath('python3');
   if (system === undefined) return { ready: false, reason: 'there is no python3 on the PATH' };
   const { stdout } = await exec(system, ['-c', 'import sys; print(sys.version_info[0], sys.version_info[1])']);
@@ -39,9 +45,8 @@ export async function findPython(): Promise<Python> {
       reason: `PyIceberg needs Python ${OLDEST_PYTHON.join('.')}, and python3 is ${major}.${minor}`,
     };
   }
-  const requirements = join(SCRIPTS, 'requirements.txt');
   const hash = createHash('sha256').update(`${system} ${major}.${minor} `).update(readFileSync(requirements));
-  const folder = join(cacheDir(), `pyiceberg-${hash.digest('hex').slice(0, 16)}`);
+  const folder = join(cacheDir(), `${name}-${hash.digest('hex').slice(0, 16)}`);
   if (!existsSync(folder)) {
     mkdirSync(cacheDir(), { recursive: true });
     const draft = mkdtempSync(`${folder}-draft-`);
@@ -52,7 +57,10 @@ export async function findPython(): Promise<Python> {
       writeFileSync(join(draft, 'requirements.txt'), readFileSync(requirements));
       renameSync(draft, folder);
     } catch (error) {
-      return { ready: false, reason: `pip couldn't install PyIceberg: ${lastLine(error)}` };
+      return {
+        ready: false,
+        reason: `pip couldn't install what ${basename(dirname(requirements))}/${basename(requirements)} lists: ${lastLine(error)}`,
+      };
     } finally {
       rmSync(draft, { recursive: true, force: true });
     }
