@@ -10,6 +10,7 @@ import { openLedgerReader, type LedgerReader } from './ledger/reader.ts';
 import { openRequests } from './ledger/requests.ts';
 import { openLedger } from './ledger/sqlite.ts';
 import type { Ledger } from './ledger/ledger.ts';
+import { claim } from './pipeline/claim.ts';
 import { Driver } from './pipeline/driver.ts';
 import type { Emit } from './pipeline/events.ts';
 import { openPolaris } from './polaris/client.ts';
@@ -95,6 +96,12 @@ export class App implements AsyncDisposable {
     const targets = await openTargets(deps);
     opened.move();
     return new App(deps, { connector, targets, ledger });
+  }
+
+  /** Refuses a ledger that is of another source or of other catalogs; see `claim`. */
+  async claim(adopt: boolean = false): Promise<void> {
+    const { config, log } = this.#deps;
+    await claim({ ledger: this.ledger, log, source: this.connector.source, targets: config.targets }, adopt);
   }
 
   /** One driver per target. `policy` overrides what the configuration says, `source` where facts are read. */

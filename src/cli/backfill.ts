@@ -44,6 +44,7 @@ async function run(context: CommandContext, options: BackfillOptions): Promise<E
   const { out, signal, deadline } = context;
   const deps = depsOf(context);
   await using app = await App.open(deps, selection(options));
+  await app.claim();
   for (const target of app.targets) await assertReady(target, signal);
   const tally = new Tally();
   await using file = await ndjsonFile('--result', options.result);

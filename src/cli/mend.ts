@@ -21,6 +21,7 @@ export async function mend(context: CommandContext, orders: readonly MendOrder[]
   const { App } = await import('../app.ts');
   const { out, log, signal, deadline } = context;
   await using app = await App.open(depsOf(context));
+  await app.claim();
   const drivers = app.drivers(runReport({ out, log, source: app.connector.source }));
   await deliver({ drivers, orders, doubt: true }, signal, deadline);
   signal.throwIfAborted();

@@ -18,6 +18,7 @@ type RunOptions = {
   readonly once?: boolean | undefined;
   readonly within?: string | undefined;
   readonly record?: string | undefined;
+  readonly adoptLedger?: boolean | undefined;
 };
 
 /** `run`: the sidecar and the consumer. */
@@ -29,6 +30,7 @@ export const runCommand = (frame: Frame): Command =>
       )
       .option('--once', 'stop as soon as everything is caught up; exit 3 if tables are parked')
       .option('--within <duration>', 'with --once: give up after this long; exit 4 if a target is down, else 3')
+      .option('--adopt-ledger', 'the ledger is of this source and these catalogs, though their addresses have changed')
       .option('--record <file>', 'write down every state that was read of the source, for `replay`; appends')
       .addHelpText(
         'after',
@@ -50,6 +52,7 @@ async function run(context: CommandContext, options: RunOptions): Promise<ExitCo
   await using file = await ndjsonFile('--record', options.record, 'a');
   await using app = await App.open(depsOf(context));
   const { connector, ledger, targets } = app;
+  await app.claim(options.adoptLedger);
   await firstStart(app, signal);
   const report = runReport({ out, log, source: connector.source });
   const emit: Emit = (event) => {

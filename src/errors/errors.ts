@@ -47,6 +47,18 @@ export const ERRORS = {
     retry: 'after-fix',
     exitCode: 2,
   },
+  LEDGER_OTHER_SOURCE: {
+    summary: 'The ledger belongs to another source.',
+    fix: 'Give this source a ledger of its own (ledger.path). If it is the same source under a new address, start once with `run --adopt-ledger`.',
+    retry: 'never',
+    exitCode: 2,
+  },
+  LEDGER_OTHER_CATALOG: {
+    summary: 'The ledger knows this target as another catalog.',
+    fix: 'Give the target another name, so that it starts without entries. If it is the same catalog under a new address, start once with `run --adopt-ledger`.',
+    retry: 'never',
+    exitCode: 2,
+  },
   LEDGER_IN_USE: {
     summary: 'Another process owns the ledger.',
     fix: 'Stop that process, or give this one a ledger of its own in ledger.path.',

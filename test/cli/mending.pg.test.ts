@@ -178,6 +178,35 @@ test('what run records, replay pushes into another Polaris, in order and with it
   expect(await run(['replay', '--config', second, join(folder, 'nobody.ndjson')])).toMatchObject({ exitCode: 2 });
 });
 
+test('a ledger of another source or of other catalogs is refused, unless it is said to be the same', async () => {
+  const ledger = join(folder, 'agent.db');
+  const moved = await configFile('moved', world.polaris.uri.replace('127.0.0.1', 'localhost'), ledger);
+  const refused = await run(['run', '--once', '--config', moved]);
+  expect(refused).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('LEDGER_OTHER_CATALOG') as string });
+  await writeFile(
+    moved,
+    (await readFile(moved, 'utf8'))
+      .replace('/postgres"', '/postgres?application_name=x"')
+      .replace('127.0.0.1', 'localhost'),
+  );
+  expect(await run(['run', '--once', '--config', moved])).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringContaining('LEDGER_OTHER_SOURCE') as string,
+  });
+  expect(await run(['run', '--once', '--adopt-ledger', '--config', moved])).toMatchObject({ exitCode: 0 });
+  expect(await push('run --once --adopt-ledger')).toMatchObject({ exitCode: 0 });
+});
+
+test('a target that is not configured any more keeps its entries, and is told of', async () => {
+  const renamed = join(folder, 'renamed.yaml');
+  await writeFile(renamed, (await readFile(config, 'utf8')).replace('name: main', 'name: second'));
+  const { exitCode, stderr } = await run(['run', '--once', '--config', renamed]);
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: 0,
+    stderr: expect.stringMatching(/"target":"main".*target-not-configured/) as string,
+  });
+});
+
 test('run --once --within gives up when Polaris is down, and says so', async () => {
   await world.writer.commit('sales.a');
   await world.polaris.pause();
