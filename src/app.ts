@@ -121,6 +121,7 @@ export class App implements AsyncDisposable {
           prechecks: config.prechecks,
           recreate: config.recreate,
           drops: config.drops.mode,
+          dropGraceMs: config.drops.graceMs,
           // An empty ledger in front of a catalog that isn't empty: what is already right isn't sent again.
           adopt: this.ledger.totals(target.name).entries === 0,
           ...policy,

@@ -47,8 +47,13 @@ const dropsConfig = z
       })
       .describe('How many tables may vanish before the rest is held for a human; `off` for no limit.')
       .prefault({}),
+    grace: duration()
+      .describe(
+        'How long a table must be gone before its DROP is sent. A table that is dropped and created again within this time is updated instead and keeps its grants in Polaris; every other DROP is late by as much.',
+      )
+      .prefault('0s'),
   })
-  .transform((drops) => ({ mode: drops.mode, budget: drops.budget }));
+  .transform(({ mode, budget, grace }) => ({ mode, budget, graceMs: grace }));
 
 const LISTEN = /^(.+):([0-9]{1,5})$/;
 

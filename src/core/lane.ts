@@ -35,6 +35,8 @@ export type Lane = {
   readonly leapMs: number;
   /** The table's new name has settled, so its DROP needn't wait any more. */
   readonly released: boolean;
+  /** The table was absent before the last wait, too: its DROP has waited long enough. */
+  readonly graced: boolean;
 };
 
 type Sending = Omit<Extract<Decision, { kind: 'send' }>, 'kind'>;
@@ -88,6 +90,7 @@ export const restore = (entry: Entry): Lane => ({
   leaps: 0,
   leapMs: 0,
   released: false,
+  graced: false,
 });
 
 /** Whether hints came that the last read doesn't cover. */
@@ -142,9 +145,19 @@ function resolved(lane: Lane, event: LaneEvent & { kind: 'resolved' }, policy: P
     case 'send':
       // A DROP needs a read after the last hint, which may be of the table's return.
       if (decision.notification.type === 'DROP' && isOvertaken(lane)) return read(at);
+      if (isEarly(at, decision, policy)) return graceOf(at, policy);
       return mayAlreadyBeServed(entry, decision, policy) ? ask(at, decision) : validateOrSend(at, decision);
   }
 }
+
+/** A DROP that may yet turn out to be half of a re-creation. */
+const isEarly = ({ graced }: Lane, { notification, more }: Sending, policy: Policy): boolean =>
+  notification.type === 'DROP' && !more && !graced && policy.dropGraceMs > 0;
+
+const graceOf = (lane: Lane, { dropGraceMs }: Policy): Step => ({
+  lane: { ...lane, phase: 'waiting', graced: true },
+  effects: [{ kind: 'wait', delayMs: dropGraceMs }],
+});
 
 /** A table that this ledger never told Polaris of may have come there by an earlier ledger, or by hand. */
 const mayAlreadyBeServed = (entry: Entry, { notification }: Sending, policy: Policy): boolean =>
@@ -302,7 +315,16 @@ function park(lane: Lane, found: NonNullable<Entry['parked']>): Step {
 }
 
 function finish({ lane, effects }: Step): Step {
-  const rest: Lane = { ...lane, phase: 'idle', sending: undefined, attempts: 0, leaps: 0, leapMs: 0, released: false };
+  const rest: Lane = {
+    ...lane,
+    phase: 'idle',
+    sending: undefined,
+    attempts: 0,
+    leaps: 0,
+    leapMs: 0,
+    released: false,
+    graced: false,
+  };
   const ended = { lane: rest, effects };
   return isOvertaken(rest) ? then(ended, read(rest)) : ended;
 }

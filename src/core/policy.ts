@@ -11,6 +11,8 @@ export type Policy = {
   readonly recreate: 'keep' | 'replace';
   /** `fenced`: DROPs within the budget; `report`: every DROP is held for a human; `never`: what vanished stays in Polaris. */
   readonly drops: 'fenced' | 'report' | 'never';
+  /** How long after a table was found absent its DROP is sent, if it is absent still: a re-creation within keeps its grants. */
+  readonly dropGraceMs: number;
   readonly backoff: { readonly baseMs: number; readonly maxMs: number };
   /**
    * How far above the source's clock to try when Polaris refuses a timestamp as old, one step per refusal. The admitted
@@ -26,6 +28,7 @@ export const DEFAULT_POLICY: Policy = {
   adopt: false,
   recreate: 'keep',
   drops: 'fenced',
+  dropGraceMs: 0,
   backoff: { baseMs: 100, maxMs: 10_000 },
   leapsMs: [0, 1000, 60_000, 3_600_000, 86_400_000],
   renameWaitMs: 300_000,

@@ -210,6 +210,17 @@ describe('DROPs', () => {
     expect(hand.read(present(2, '2')).take()).toEqual(['record intent', 'notify UPDATE']);
   });
 
+  test('wait for their grace, so that a table that is re-created within it is updated', () => {
+    const hand = new Hand(delivered, { dropGraceMs: 5000 }).hint().read(absent);
+    expect(hand.takeEffects().at(-1)).toEqual({ kind: 'wait', delayMs: 5000 });
+    const again = new Hand(delivered, { dropGraceMs: 5000 }).hint().read(absent).due().read(present(2, '2'));
+    expect(again.take()).toContain('notify UPDATE');
+    hand.due();
+    expect(hand.read(absent).take()).toEqual(['resolve', 'record intent', 'notify DROP']);
+    hand.admit().hint().read(present(3, '3')).admit().admit().hint().read(absent);
+    expect(hand.takeEffects().at(-1)).toEqual({ kind: 'wait', delayMs: 5000 });
+  });
+
   test('over the budget are held and say so', () => {
     const hand = new Hand(delivered).hint().read(absent, false);
     expect(hand.take()).toEqual(['record seen', 'resolve', 'record parked']);
