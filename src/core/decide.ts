@@ -3,7 +3,7 @@ import { nextTimestamp } from './timestamp.ts';
 import type { Delivered, Entry, Notification, TableIdentifier, TableState } from './types.ts';
 
 export type Decision =
-  /** `precheck`: VALIDATE first. `more`: this alone doesn't bring Polaris to the state that was read; read again after it. */
+  /** `precheck`: VALIDATE first. `more`: this alone doesn't say all of the state that was read; read again after it. */
   | { readonly kind: 'send'; readonly notification: Notification; readonly precheck: boolean; readonly more: boolean }
   /** Nothing to send; `reason` where the source's table is not mirrored. */
   | { readonly kind: 'skip'; readonly reason?: string | undefined }
@@ -72,7 +72,9 @@ export function decide(entry: Entry, state: TableState, options: DecideOptions):
   if (policy.drops === 'never')
     return { kind: 'skip', reason: 'gone from the source, kept in Polaris: drops.mode is never' };
   if (!options.mayDrop) return { kind: 'hold', detail: HELD[policy.drops] };
-  return { kind: 'send', notification: dropOf(entry, state, options), precheck: false, more: false };
+  // Another read says why what has the name now is not mirrored: nothing is left out in silence.
+  const more = state.kind === 'unsupported';
+  return { kind: 'send', notification: dropOf(entry, state, options), precheck: false, more };
 }
 
 function decidePresent(entry: Entry, state: TableState & { kind: 'present' }, options: DecideOptions): Decision {
@@ -87,7 +89,9 @@ function decidePresent(entry: Entry, state: TableState & { kind: 'present' }, op
   }
   const timestamp = nextTimestamp(entry.lastTimestamp, asOf, leapMs);
   const type = held === undefined ? 'CREATE' : 'UPDATE';
-  const precheck = policy.prechecks === 'always' || (policy.prechecks === 'new' && held === undefined && certain);
+  // What may have come there by an open CREATE needs no second VALIDATE.
+  const isNew = held === undefined && (certain || entry.lastTimestamp === undefined);
+  const precheck = policy.prechecks === 'always' || (policy.prechecks === 'new' && isNew);
   return {
     kind: 'send',
     notification: { type, table, timestamp, metadataLocation, tableUuid, incarnation },
