@@ -54,24 +54,25 @@ export async function openAws(config: GlueConfig, deps: ConnectorDeps): Promise<
   const skew = new ClockSkew(deps.log, config.maxClockSkewMs);
   const meter = new Meter(skew);
   const given = config.region ?? address?.region;
-  const credentials = config.role === undefined ? undefined : assumed(config, config.role, given);
+  const credentials = config.role === undefined ? {} : { credentials: assumed(config, config.role, given) };
   const settings = {
     ...(given === undefined ? {} : { region: given }),
-    ...(credentials === undefined ? {} : { credentials }),
     maxAttempts: config.maxAttempts,
     retryMode: 'adaptive',
     requestHandler: handler(config.requestTimeoutMs),
   };
-  const glue = (perSecond: number) => {
+  const glue = (perSecond: number): BudgetedClient => {
     const client = new GlueClient({
       ...settings,
+      ...credentials,
       ...(config.glueEndpoint === undefined ? {} : { endpoint: config.glueEndpoint }),
     });
-    measured(client, new CallBudget(perSecond, deps.clock), { deps, meter });
-    return client;
+    const budget = new CallBudget(perSecond, deps.clock);
+    measured(client, budget, { deps, meter });
+    return { client, budget };
   };
   const clients = { events: glue(config.callsPerSecond.events), listings: glue(config.callsPerSecond.listings) };
-  const region = await regionOf(clients.events);
+  const region = await regionOf(clients.events.client);
   const account = /^[0-9]{12}/.exec(config.catalogId ?? '')?.[0] ?? /::([0-9]{12}):/.exec(config.role?.arn ?? '')?.[1];
   const place: Place = { region, account, queueUrl: config.queueUrl };
   const failure = (error: unknown, doing: string, action: Action) => awsFailure(error, { doing, action, ...place });
@@ -80,6 +81,7 @@ export async function openAws(config: GlueConfig, deps: ConnectorDeps): Promise<
       ? undefined
       : connectQueue(config.queueUrl, config, {
           ...settings,
+          ...(config.role?.appliesTo === 'glue' ? {} : credentials),
           // The consumer slows down by itself; adaptive retries would hold back deletions, too.
           retryMode: 'standard',
           region: address?.region ?? region,
@@ -98,7 +100,7 @@ export async function openAws(config: GlueConfig, deps: ConnectorDeps): Promise<
     credentials: async (signal) => {
       try {
         signal.throwIfAborted();
-        await clients.events.config.credentials();
+        await clients.events.client.config.credentials();
       } catch (error) {
         signal.throwIfAborted();
         throw failure(error, 'looking for credentials', 'glue:GetTable');
@@ -106,8 +108,8 @@ export async function openAws(config: GlueConfig, deps: ConnectorDeps): Promise<
     },
     failure,
     close: () => {
-      clients.events.destroy();
-      clients.listings.destroy();
+      clients.events.client.destroy();
+      clients.listings.client.destroy();
       queue?.close();
     },
   };
@@ -126,9 +128,7 @@ async function regionOf(client: GlueClient): Promise<string> {
     throw new PushError(
       'GLUE_REGION_MISSING',
       'Neither the configuration, nor the queue’s URL, nor the environment names one.',
-      {
-        cause: error,
-      },
+      { cause: error },
     );
   }
 }
@@ -154,26 +154,32 @@ type Measurable = { readonly middlewareStack: { add(middleware: never, options: 
 type Next = (args: unknown) => Promise<{ readonly response: unknown }>;
 type CommandContext = { readonly commandName?: string | undefined };
 
+type BudgetedClient = { readonly client: GlueClient; readonly budget: CallBudget };
+
 /**
  * Counts every attempt of a client, keeps it within its budget, and learns the service's clock from its answers: below the
- * SDK's retries, as each of them is a call.
+ * SDK's retries, as each of them is a call. The first attempt's place in the budget is the caller's to take, as the abort
+ * signal doesn't get here.
  */
 function measured(client: Measurable, budget: CallBudget | undefined, { deps, meter }: Measuring): void {
-  const middleware = (next: Next, context: CommandContext) => async (args: unknown) => {
-    await budget?.take();
-    meter.called((context.commandName ?? 'unknown').replace(/Command$/, ''));
-    const sentAt = deps.clock.now();
-    try {
-      const result = await next(args);
-      meter.answered(dateOf(result.response), sentAt, deps.clock.now());
-      return result;
-    } catch (error) {
-      if (isThrottling(error)) meter.add('throttled');
-      const response =
-        typeof error === 'object' && error !== null && '$response' in error ? error.$response : undefined;
-      meter.answered(dateOf(response), sentAt, deps.clock.now());
-      throw error;
-    }
+  const middleware = (next: Next, context: CommandContext) => {
+    let attempts = 0;
+    return async (args: unknown) => {
+      if (attempts++ > 0) await budget?.take();
+      meter.called((context.commandName ?? 'unknown').replace(/Command$/, ''));
+      const sentAt = deps.clock.now();
+      try {
+        const result = await next(args);
+        meter.answered(dateOf(result.response), sentAt, deps.clock.now());
+        return result;
+      } catch (error) {
+        if (isThrottling(error)) meter.add('throttled');
+        const response =
+          typeof error === 'object' && error !== null && '$response' in error ? error.$response : undefined;
+        meter.answered(dateOf(response), sentAt, deps.clock.now());
+        throw error;
+      }
+    };
   };
   client.middlewareStack.add(middleware as never, {
     step: 'finalizeRequest',
@@ -188,11 +194,16 @@ function dateOf(response: unknown): string | undefined {
   return date;
 }
 
-function reader(client: GlueClient, { catalogId }: GlueConfig, failure: Aws['failure']): CatalogReader {
+function reader({ client, budget }: BudgetedClient, { catalogId }: GlueConfig, failure: Aws['failure']): CatalogReader {
+  const allowed = async (signal: AbortSignal) => {
+    await budget.take(signal);
+    signal.throwIfAborted();
+  };
   const catalog = catalogId === undefined ? {} : { CatalogId: catalogId };
   return {
     table: async (database, name, abortSignal) => {
       const input = { ...catalog, DatabaseName: database, Name: name };
+      await allowed(abortSignal);
       const { Table } = await client.send(new GetTableCommand(input), { abortSignal });
       if (Table === undefined)
         throw new PushError(
@@ -203,10 +214,12 @@ function reader(client: GlueClient, { catalogId }: GlueConfig, failure: Aws['fai
     },
     tables: async (database, after, abortSignal) => {
       const input = { ...catalog, DatabaseName: database, ...(after === undefined ? {} : { NextToken: after }) };
+      await allowed(abortSignal);
       const { TableList = [], NextToken } = await client.send(new GetTablesCommand(input), { abortSignal });
       return { items: TableList, next: NextToken };
     },
     database: async (name, abortSignal) => {
+      await allowed(abortSignal);
       try {
         const { Database } = await client.send(new GetDatabaseCommand({ ...catalog, Name: name }), { abortSignal });
         return Database;
@@ -223,6 +236,7 @@ function reader(client: GlueClient, { catalogId }: GlueConfig, failure: Aws['fai
   };
 
   async function databases(after: string | undefined, abortSignal: AbortSignal): Promise<Page<Database>> {
+    await allowed(abortSignal);
     try {
       const input = { ...catalog, ...(after === undefined ? {} : { NextToken: after }) };
       const { DatabaseList = [], NextToken } = await client.send(new GetDatabasesCommand(input), { abortSignal });

@@ -37,6 +37,7 @@ export type RoleConfig = {
   readonly arn: string;
   readonly externalId: string | undefined;
   readonly sessionName: string;
+  readonly appliesTo: 'all' | 'glue';
 };
 
 const endpoint = () =>
@@ -56,7 +57,7 @@ const roleConfig = z.strictObject({
     .regex(/^arn:aws[a-z-]*:iam::[0-9]{12}:role\/\S+$/, {
       error: 'expected the ARN of a role, such as arn:aws:iam::123456789012:role/polaris-push',
     })
-    .describe('The role to assume for Glue and SQS, such as arn:aws:iam::123456789012:role/polaris-push.'),
+    .describe('The role to assume, such as arn:aws:iam::123456789012:role/polaris-push.'),
   external_id: z
     .string()
     .min(2)
@@ -67,6 +68,12 @@ const roleConfig = z.strictObject({
     .regex(/^[\w+=,.@-]{2,64}$/, { error: 'expected 2 to 64 letters, digits or any of _+=,.@-' })
     .describe("The session's name, as CloudTrail shows it.")
     .default('polaris-push'),
+  applies_to: z
+    .enum(['all', 'glue'])
+    .describe(
+      'What the role is used for: `glue` leaves the queue to the default credentials, e.g. in an account of its own.',
+    )
+    .default('all'),
 });
 
 const perUse = (defaults: { events: number; listings: number }, max: number) =>
@@ -173,10 +180,7 @@ export const glueConfig = z
     sqsEndpoint: config.sqs_endpoint ?? config.endpoint,
     stsEndpoint: config.sts_endpoint ?? config.endpoint,
     catalogId: config.catalog_id,
-    role:
-      config.role === undefined
-        ? undefined
-        : { arn: config.role.arn, externalId: config.role.external_id, sessionName: config.role.session_name },
+    role: config.role === undefined ? undefined : roleOf(config.role),
     // Glue stores names of databases in lower case, whatever case they were created with.
     databases: config.databases?.map((name) => name.toLowerCase()),
     accounts: config.accounts,
@@ -195,6 +199,13 @@ export const glueConfig = z
     requestTimeoutMs: config.request_timeout,
     maxClockSkewMs: config.max_clock_skew,
   }));
+
+const roleOf = ({ arn, external_id, session_name, applies_to }: z.output<typeof roleConfig>): RoleConfig => ({
+  arn,
+  externalId: external_id,
+  sessionName: session_name,
+  appliesTo: applies_to,
+});
 
 /** Whether a database is looked at, by its name as Glue has it. */
 export function watchesDatabase({ databases }: GlueConfig, name: string): boolean {

@@ -65,8 +65,12 @@ test.each(['GetDatabases', 'GetDatabase', 'GetTables', 'GetTable'])(
 );
 
 /** A queue that refuses one operation, as IAM does. */
-async function refusing(operation: string): Promise<{ readonly endpoint: string } & AsyncDisposable> {
+async function refusing(
+  operation: string,
+  signed: (authorization: string) => void = () => {},
+): Promise<{ readonly endpoint: string } & AsyncDisposable> {
   const server = createServer((request, response) => {
+    signed(request.headers.authorization ?? '');
     const refused = request.headers['x-amz-target'] === `AmazonSQS.${operation}`;
     request.resume().on('end', () => {
       const type = refused ? 'AccessDeniedException' : 'ReceiptHandleIsInvalid';
@@ -199,6 +203,20 @@ test('a role is assumed, with its external id, for Glue and SQS', async () => {
     ExternalId: 'from-us',
     RoleSessionName: 'mirror',
   });
+});
+
+test.each([
+  ['all', 'AKIDASSUMED'],
+  ['glue', 'AKIDPOLARISPUSHTEST'],
+])('a role that applies to %s signs for the queue accordingly', async (applies_to, expected) => {
+  await using world = await openSales();
+  await using server = await sts(true);
+  const signers = new Set<string | undefined>();
+  await using queue = await refusing('nothing', (authorization) =>
+    signers.add(/Credential=([^/]+)/.exec(authorization)?.[1]),
+  );
+  await check(world, { sts_endpoint: server.endpoint, sqs_endpoint: queue.endpoint, role: { ...role, applies_to } });
+  expect([...signers]).toEqual([expected]);
 });
 
 test('a role that may not be assumed is found as such', async () => {

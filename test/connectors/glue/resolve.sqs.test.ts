@@ -157,6 +157,21 @@ test('no more calls are made at the same time, nor in a second, than configured'
   expect(performance.now() - before).toBeGreaterThan(500);
 });
 
+test('an abort ends the wait for the call budget', async () => {
+  await using world = await openSales();
+  const connector = await world.connector({ calls_per_second: { events: 1 }, burst: 1000 });
+  const stop = new AbortController();
+  const reading = connector.resolve(
+    Array.from({ length: 60 }, (_, i) => table(`t${i}`)),
+    stop.signal,
+  );
+  await eventually(async () => (world.stub.count('GetTable') > 0 ? undefined : 'nothing read yet'));
+  const before = performance.now();
+  stop.abort(new Error('stopped by the test'));
+  await expect(reading).rejects.toThrow('stopped by the test');
+  expect(performance.now() - before).toBeLessThan(1_000);
+});
+
 test('throttling is waited out, and counted', async () => {
   await using world = await openSales();
   world.writer.create('sales', 'orders');
