@@ -123,7 +123,9 @@ const { access_token: bearer } = (await token.json()) as { access_token: string 
 const headers = { authorization: `Bearer ${bearer}` };
 
 async function byLoads(): Promise<void> {
-  await Array.fromAsync(target.tables(signal));
+  const listed = [];
+  for await (const table of target.tables(signal)) listed.push(table);
+  if (listed.length !== TABLES) throw new Error(`${listed.length} tables are listed.`);
   await each(states, async ({ table, metadataLocation }) => {
     const url = `${uri}/v1/${CATALOG}/namespaces/${table.namespace.join('%1F')}/tables/${table.name}`;
     const answer = (await (await fetch(url, { headers })).json()) as { 'metadata-location': string };
