@@ -101,22 +101,27 @@ function ended(socket: Socket): Promise<void> {
 /** A few connections for short questions that come at any time. Made on demand, closed when idle, replaced when broken. */
 export class QueryPool implements AsyncDisposable {
   readonly #config: HiveConfig;
-  readonly #pool: pg.Pool;
+  #pool: pg.Pool;
 
   constructor(config: HiveConfig) {
     this.#config = config;
-    this.#pool = new pg.Pool({
-      ...connectionParameters(config, config.queryTimeoutMs),
-      max: 4,
-      idleTimeoutMillis: 60_000,
-      allowExitOnIdle: true,
-    });
-    this.#pool.on('error', ignore); // An idle connection broke: the pool has forgotten it already.
+    this.#pool = newPool(config);
+  }
+
+  /**
+   * Relies on none of the present connections any more: what silenced one of them has most likely silenced them all, and
+   * each would be found out by a timeout of its own, one after the other.
+   */
+  renew(): void {
+    const old = this.#pool;
+    this.#pool = newPool(this.#config);
+    old.end().catch(ignore);
   }
 
   /** Runs `work` on one of the connections. Throws the abort's reason or `PushError`; an abort cuts the connection. */
   async use<Result>(doing: string, signal: AbortSignal, work: (client: Queryable) => Promise<Result>): Promise<Result> {
     signal.throwIfAborted();
+    const pool = this.#pool;
     let client: pg.PoolClient | undefined;
     let released = false;
     const release = (broken: boolean) => {
@@ -126,14 +131,16 @@ export class QueryPool implements AsyncDisposable {
     };
     const cut = () => release(true);
     try {
-      client = await aborting(this.#pool.connect(), signal);
+      client = await aborting(pool.connect(), signal);
       client.on('error', ignore); // The query under way fails with the same error.
       signal.addEventListener('abort', cut, { once: true });
       return await work(client);
     } catch (error) {
       // A connection of which an answer is missing can't be used for the next question.
-      release(!(error instanceof pg.DatabaseError));
+      const broken = !(error instanceof pg.DatabaseError);
+      release(broken);
       signal.throwIfAborted();
+      if (broken && pool === this.#pool) this.renew();
       throw hiveFailure(error, doing, this.#config);
     } finally {
       signal.removeEventListener('abort', cut);
@@ -153,6 +160,17 @@ export class QueryPool implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#pool.end();
   }
+}
+
+function newPool(config: HiveConfig): pg.Pool {
+  const pool = new pg.Pool({
+    ...connectionParameters(config, config.queryTimeoutMs),
+    max: 4,
+    idleTimeoutMillis: 60_000,
+    allowExitOnIdle: true,
+  });
+  pool.on('error', ignore); // An idle connection broke: the pool has forgotten it already.
+  return pool;
 }
 
 const ignore = () => {};

@@ -62,6 +62,7 @@ export async function* watchChanges(
     }
   } catch (error) {
     if (signal.aborted) return;
+    context.pool.renew();
     throw session.failure(error);
   } finally {
     await session.close();
