@@ -63,6 +63,11 @@ export class FaultProxy implements AsyncDisposable {
     for (const link of this.#links) link.freeze();
   }
 
+  /** Resets what was frozen: a server that is never told keeps its end for ever, and has only so many. */
+  buryFrozen(): void {
+    for (const link of this.#links) if (link.frozen) link.reset();
+  }
+
   /** Connections are accepted, and nothing passes, until `heal()`: then it all arrives. */
   blackHole(): void {
     this.#hole ??= Promise.withResolvers();
@@ -89,12 +94,9 @@ export class FaultProxy implements AsyncDisposable {
 
   #accept(client: Socket): void {
     this.connections += 1;
-    const link = new Link(
-      client,
-      connect({ port: this.#target, host: '127.0.0.1', noDelay: true, allowHalfOpen: true }),
-    );
+    const upstream = connect({ port: this.#target, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
+    const link = new Link(client, upstream, () => this.#links.delete(link));
     this.#links.add(link);
-    client.once('close', () => this.#links.delete(link));
     link.run({ shape: () => this.#shape, passable: async () => this.#hole?.promise });
   }
 }
@@ -107,17 +109,24 @@ class Link {
   readonly #upstream: Socket;
   #frozen = false;
 
-  constructor(client: Socket, upstream: Socket) {
+  constructor(client: Socket, upstream: Socket, onClosed: () => void) {
     this.#client = client;
     this.#upstream = upstream;
     for (const [one, other] of this.#directions()) {
       one.on('error', () => {});
-      one.once('close', () => this.#frozen || other.destroy());
+      one.once('close', () => {
+        if (other.closed) onClosed();
+        else if (!this.#frozen) other.destroy();
+      });
     }
   }
 
   run(weather: Weather): void {
     for (const [from, to] of this.#directions()) this.#pump(from, to, weather).catch(() => this.reset());
+  }
+
+  get frozen(): boolean {
+    return this.#frozen;
   }
 
   reset(): void {
@@ -126,7 +135,6 @@ class Link {
 
   freeze(): void {
     this.#frozen = true;
-    for (const [socket] of this.#directions()) socket.pause();
   }
 
   #directions(): readonly (readonly [from: Socket, to: Socket])[] {
@@ -142,7 +150,9 @@ class Link {
       if (latencyMs > 0) await sleep(latencyMs);
       for (let at = 0; at < chunk.length; at += pieceBytes) {
         await passable();
-        if (this.#frozen || to.destroyed) return;
+        // To leave the loop would close the connection, and so tell the other side.
+        if (this.#frozen) await closed(from);
+        if (to.destroyed || from.destroyed) return;
         if (!to.write(chunk.subarray(at, at + pieceBytes))) await once(to, 'drain');
         if (pauseMs > 0) await sleep(pauseMs);
         else if (pieceBytes < chunk.length) await turn();
@@ -151,3 +161,7 @@ class Link {
     if (!this.#frozen) to.end();
   }
 }
+
+const closed = async (socket: Socket): Promise<void> => {
+  if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve));
+};

@@ -16,7 +16,7 @@ test('killed at any moment, the agent needs no operator: source and Polaris beco
 }, 180_000);
 
 test('the same holds while the network between the agent and both its neighbours fails in every way', async () => {
-  await using world = await World.open({ seed: 20_251_124 });
+  await using world = await World.open({ seed: 20_251_124, settings: { wal_sender_timeout: '5s' } });
   const rounds: Round[] = [];
   await killRounds(world, { rounds: 4, faults: true, onRound: (round) => rounds.push(round) });
   expect(rounds.reduce((sum, { faults }) => sum + faults, 0)).toBeGreaterThan(4);

@@ -31,6 +31,8 @@ const LIFE_MS = 2_500;
 export async function killRounds(world: World, { rounds, faults = false, onRound }: KillOptions): Promise<void> {
   let agent: Agent = world.agent();
   try {
+    // The very first start refuses to go on where it reaches nobody: a wrong setting looks the same.
+    if (faults) await agent.caughtUp();
     for (let round = 1; round <= rounds; round += 1) {
       const livesMs: number[] = [];
       const work = await world.work({ engines: 4, pauseMs: 10 });
@@ -50,6 +52,7 @@ export async function killRounds(world: World, { rounds, faults = false, onRound
       await agent.caughtUp();
       const { tables } = await world.equal(agent);
       const healedMs = Math.round(performance.now() - agent.startedAt);
+      for (const proxy of [world.toSource, world.toPolaris]) proxy.buryFrozen();
       onRound({ round, livesMs, healedMs, tables, faults: storm?.faults ?? 0 });
     }
   } finally {
