@@ -15,6 +15,12 @@ export type LossOptions = {
   /** Events held back, out of which a random one goes each time: none keeps its place. */
   readonly shuffle: number;
   readonly reconcileEveryMs: number;
+  /** Reads show what was true so many ms ago; none unless told. */
+  readonly readLagMs?: number | undefined;
+  /** See `source.confirm_after`; its default unless told. */
+  readonly confirmAfter?: readonly string[] | undefined;
+  /** How soon after the last operation they must be equal; one reconcile interval and what its list takes unless told. */
+  readonly withinMs?: number | undefined;
   readonly onProgress?: ((operations: number) => void) | undefined;
 };
 
@@ -44,14 +50,15 @@ export type LossResult = {
  * are not equal within one reconcile interval (and what its list takes) after the last operation.
  */
 export async function runLoss(options: LossOptions): Promise<LossResult> {
-  const { loss, duplication, shuffle } = options;
-  await using world = await openMirrorWorld({ stub: { events: { loss, duplication, shuffle } } });
+  const { loss, duplication, shuffle, readLagMs } = options;
+  await using world = await openMirrorWorld({ stub: { readLagMs, events: { loss, duplication, shuffle } } });
   const { stub } = world;
   const operator = new Operator(world.writer, options);
   operator.createAll();
   const livingDropped: string[] = [];
   const notifications: Record<string, number> = {};
   await using agent = await world.startAgent({
+    source: options.confirmAfter === undefined ? {} : { confirm_after: options.confirmAfter },
     sections: { reconcile: { every: `${options.reconcileEveryMs}ms` }, drops: { budget: 'off' } },
     onEvent: (event) => {
       if (event.kind !== 'notified' || event.outcome.kind !== 'admitted') return;
@@ -73,7 +80,7 @@ export async function runLoss(options: LossOptions): Promise<LossResult> {
   await backlogBelow(world, 1);
   const differentWithoutReconcile = world.differences().length;
   // The interval is stretched by up to a tenth, so that agents don't list together; the list and its work come on top.
-  const deadline = ended + options.reconcileEveryMs * 1.1 + 15_000;
+  const deadline = ended + (options.withinMs ?? options.reconcileEveryMs * 1.1 + 15_000);
   while (world.differences().length > 0) {
     if (performance.now() > deadline)
       throw new Error(`Not equal in time:\n${world.differences().slice(0, 20).join('\n')}`);
