@@ -7,6 +7,9 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          // Tests wait for conditions, not for time; on a busy machine even a short one may take long.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
           include: ['test/**/*.test.ts'],
           exclude: ['test/**/*.pg.test.ts', 'test/**/*.polaris.test.ts', 'test/**/*.sqs.test.ts', 'test/real/**'],
         },
