@@ -6,7 +6,7 @@ import { lambdaHandlers } from '../../../connectors/glue/lambda.ts';
 import { systemClock, type Clock } from '../../../src/runtime/clock.ts';
 import { seededRandom, systemRandom } from '../../../src/runtime/random.ts';
 import { grantMissing, throttling } from '../../fixtures/glue-stub.ts';
-import { batch, failedIds, invocation, openLambdaWorld, QUEUE_ARN } from './world.ts';
+import { batch, CATALOG, failedIds, invocation, openLambdaWorld, QUEUE_ARN } from './world.ts';
 
 describe('A batch of messages', () => {
   test('brings Polaris to what Glue holds, and is done with', async () => {
@@ -121,6 +121,27 @@ describe('A batch of messages', () => {
     expect(at.served()).toEqual(at.truth());
   });
 
+  test('begins nothing in the last moments that would be cut off', async () => {
+    await using at = await openLambdaWorld();
+    for (let i = 0; i < 10; i++) at.writer.create('sales', `t${i}`);
+    at.polaris.intercept(() => ({ delayMs: 60 }));
+    let cut = 0;
+    at.polaris.onRequest(({ status }) => void (status === undefined && cut++));
+    const target = { name: 'main', uri: `${at.polaris.uri}/api/catalog`, catalog: CATALOG, concurrency: { max: 1 } };
+    const targets = [{ ...target, auth: { client_id: 'root', client_secret: 's3cr3t' } }];
+    const { handler } = at.function({ overrides: { targets } });
+    const messages = batch(at.events.slice(1));
+    expect(failedIds(await handler(messages, invocation(1200))).length).toBeGreaterThan(0);
+    // What was delivered is not sent again.
+    const delivered = Object.keys(at.served()).length;
+    expect(delivered).toBeGreaterThan(0);
+    let sent = 0;
+    at.polaris.onRequest(({ type }) => void (type === 'CREATE' && sent++));
+    expect(failedIds(await handler(messages, invocation()))).toEqual([]);
+    expect(sent).toBe(10 - delivered);
+    expect(cut).toBe(0);
+  });
+
   test('never takes a denial for a drop', async () => {
     await using at = await openLambdaWorld();
     at.writer.create('sales', 'a');
@@ -164,6 +185,19 @@ describe('A batch of messages', () => {
     expect(Object.keys(at.served())).toEqual(['other.kept']);
   });
 
+  test('of a deleted database fails when Polaris cannot say what it holds of it', async () => {
+    await using at = await openLambdaWorld();
+    at.writer.create('sales', 'a');
+    const { handler } = at.function();
+    await handler(batch(at.events.splice(0)), invocation());
+    at.writer.dropDatabase('sales');
+    await at.polaris.pause();
+    expect(failedIds(await handler(batch(at.events), invocation(1500)))).toEqual(['m0']);
+    await at.polaris.resume();
+    expect(failedIds(await handler(batch(at.events), invocation()))).toEqual([]);
+    expect(at.served()).toEqual({});
+  });
+
   test('that would drop more than the budget drops nothing, and fails', async () => {
     await using at = await openLambdaWorld({ overrides: { drops: { budget: { floor: 3 } } } });
     const names = ['a', 'b', 'c', 'd'];
@@ -197,6 +231,7 @@ describe('A read that is behind its event', () => {
     at.writer.create('sales', 'a');
     const { handler } = at.function();
     await handler(batch(at.events.splice(0)), invocation());
+    await systemClock.sleep(450); // so that a lagging read shows the table before its commit
     at.stub.readLagMs = 400;
     at.writer.commit('sales', 'a');
     expect(failedIds(await handler(batch(at.events), invocation()))).toEqual([]);
