@@ -57,9 +57,9 @@ async function main(): Promise<number> {
     if (event.event === 'caught-up') caughtUp.resolve();
     if (event.event === 'reconciled') reconciliations += 1;
   };
-  const file = writeConfig(folder, { glue: stub.endpoint, sqs: sqs.address, access });
+  const file = writeConfig(folder, { queueUrl, glue: stub.endpoint, sqs: sqs.address, access });
   const agent = parts.use(
-    new Command(['run', '--config', file, '--log-level', 'error'], { onEvent, env: environment(queueUrl) }),
+    new Command(['run', '--config', file, '--log-level', 'error'], { onEvent, env: ENVIRONMENT }),
   );
   await agent.until(caughtUp.promise);
   print('  the agent           polaris-push run\n\nWorkload');
@@ -123,17 +123,29 @@ async function startPolaris(location: string): Promise<{ command: Command; acces
   return { command, access: { uri: `${uri.replace(/\/$/, '')}/api/catalog`, catalog: 'glue_mirror', ...credentials } };
 }
 
-type Places = { readonly glue: string; readonly sqs: string; readonly access: PolarisAccess };
+type Places = {
+  readonly queueUrl: string;
+  readonly glue: string;
+  readonly sqs: string;
+  readonly access: PolarisAccess;
+};
 
 /** This folder's configuration, with the addresses of this demonstration. */
-function writeConfig(folder: string, { glue, sqs, access }: Places): string {
+function writeConfig(folder: string, { queueUrl, glue, sqs, access }: Places): string {
   const example = readFileSync(new URL('polaris-push.yaml', import.meta.url), 'utf8');
   const config = parse(example) as Record<string, Record<string, unknown>> & { targets: Record<string, unknown>[] };
   const [target = {}] = config.targets;
   const file = join(folder, 'polaris-push.yaml');
   const changed = {
     ...config,
-    source: { ...config['source'], region: REGION, glue_endpoint: glue, sqs_endpoint: sqs, wait_time: '1s' },
+    source: {
+      ...config['source'],
+      queue_url: queueUrl,
+      region: REGION,
+      glue_endpoint: glue,
+      sqs_endpoint: sqs,
+      wait_time: '1s',
+    },
     targets: [{ ...target, uri: access.uri, catalog: access.catalog }],
     ledger: { path: join(folder, 'ledger.db') },
     reconcile: { every: `${RECONCILE_SECONDS}s` },
@@ -142,13 +154,12 @@ function writeConfig(folder: string, { glue, sqs, access }: Places): string {
   return file;
 }
 
-const environment = (queueUrl: string): NodeJS.ProcessEnv => ({
-  QUEUE_URL: queueUrl,
+const ENVIRONMENT: NodeJS.ProcessEnv = {
   POLARIS_CLIENT_ID: 'root',
   POLARIS_CLIENT_SECRET: 's3cr3t',
   AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
   AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
-});
+};
 
 /** Compares until both sides are equal, or it has taken too long. */
 async function equal(stub: GlueStub, reader: PolarisReader, parts: readonly Command[]) {

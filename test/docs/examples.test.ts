@@ -8,7 +8,7 @@ import { Secrets } from '../../src/runtime/secrets.ts';
 import { markedBlock } from './marked-blocks.ts';
 import { ROOT } from './root.ts';
 
-const FILES = globSync('examples/**/*.yaml', { cwd: ROOT }).toSorted();
+const FILES = globSync('examples/**/polaris-push.yaml', { cwd: ROOT }).toSorted();
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 
 /** A value for each variable that the file names. */

@@ -1,11 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parse, type CollectionTag, type ScalarTag } from 'yaml';
-import { glueConfig, type GlueConfig } from '../../../connectors/glue/config.ts';
 import glue from '../../../connectors/glue/index.ts';
 import { reconcileHandler, sqsHandler } from '../../../connectors/glue/lambda.ts';
 import { parseConfig } from '../../../src/config/load.ts';
-import { configSchema } from '../../../src/config/schema.ts';
 import { Secrets } from '../../../src/runtime/secrets.ts';
 
 const FOLDER = new URL('../../../examples/glue-consumer/', import.meta.url);
@@ -107,15 +105,3 @@ const PARAMETERS: Readonly<Record<string, string>> = {
   PolarisClientId: 'sync_agent',
   MaxDrops: '20',
 };
-
-test('The configuration of the daemon is valid', async () => {
-  const env = {
-    QUEUE_URL: 'https://sqs.eu-west-1.amazonaws.com/123456789012/polaris-push',
-    POLARIS_CLIENT_ID: 'sync_agent',
-    POLARIS_CLIENT_SECRET: 'secret',
-  };
-  const deps = { env, connectors: { glue: async () => glue }, secrets: new Secrets() };
-  const { config } = await parseConfig(read('polaris-push.yaml'), 'polaris-push.yaml', deps);
-  const source: GlueConfig = configSchema(glueConfig).shape.source.parse({ kind: 'glue', queue_url: env.QUEUE_URL });
-  expect(config.source).toMatchObject({ kind: source.kind, queueUrl: source.queueUrl });
-});
