@@ -25,6 +25,8 @@ const RESOLVE_BATCH = 256;
 const READ_AHEAD = 2;
 /** Different tables that must fail in a row before the target itself is suspected. */
 const BREAKER = { failures: 5, baseMs: 500, maxMs: 5_000 };
+/** While some tables fail, a target that answered another one so long ago works. */
+const SERVED_LATELY_MS = 60_000;
 
 /**
  * That a table may have changed; `after` is its new name if it was renamed. `doubt`: it was Polaris that was seen to hold
@@ -96,6 +98,8 @@ export class Driver {
   readonly #permit: DropPermit | undefined;
   readonly #waiters = new Set<Waiter>();
   readonly #failing = new Set<TableKey>();
+  /** When the target last answered anybody as one that works. */
+  #servedMs = Number.NEGATIVE_INFINITY;
   readonly #kill = new AbortController();
   #admitted = 0;
   #pumping = false;
@@ -473,6 +477,7 @@ export class Driver {
     const { clock, random, emit } = this.#parts;
     slot.trying = false;
     if (failure === undefined) {
+      this.#servedMs = this.#parts.clock.monotonicMs();
       this.#failing.clear();
       if (this.#breaker.succeeded()) {
         emit({ kind: 'target-up', target: this.name });
@@ -522,10 +527,17 @@ export class Driver {
   #onTimer({ slot, awaits }: Timer): void {
     if (awaits === undefined) return this.#feed(slot, { kind: 'due' });
     if (slot.awaits !== awaits) return;
-    const { clock, policy } = this.#parts;
-    if (this.#breaker.state(clock.monotonicMs()) === 'closed') return this.#feed(slot, { kind: 'released' });
+    const { policy } = this.#parts;
+    if (this.#works) return this.#feed(slot, { kind: 'released' });
     // While the target is down no name settles; to give up waiting would drop the old name first at its return.
     this.#timers.add(policy.renameWaitMs, { slot, awaits });
+  }
+
+  /** Whether the target serves anybody. With a few tables alone, an outage need not open the breaker. */
+  get #works(): boolean {
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (this.#breaker.state(nowMs) !== 'closed') return false;
+    return this.#failing.size === 0 || nowMs - this.#servedMs < SERVED_LATELY_MS;
   }
 
   /** A lane without work lives on in the ledger alone. */
