@@ -1,3 +1,4 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { writeMetadata } from '../conformance/table-files.ts';
@@ -56,19 +57,15 @@ export class Hand {
     return this.#send('DELETE', `v1/${CATALOG}/${resource(table)}`);
   }
 
-  async createView(view: string): Promise<void> {
-    const [namespace, name] = view.split('.');
-    const version = {
-      'version-id': 1,
-      'timestamp-ms': 1_700_000_000_000,
-      'schema-id': 0,
-      summary: {},
-      representations: [{ type: 'sql', sql: 'select 1 as id', dialect: 'spark' }],
-      'default-namespace': [namespace],
-    };
-    const location = pathToFileURL(join(this.#world.warehouse, `view-${name}`)).href;
-    const body = { name, location, schema: SCHEMA, 'view-version': version, properties: {} };
-    assertDone(await this.#send('POST', `v1/${CATALOG}/namespaces/${namespace}/views`, body), view);
+  /** An EXTERNAL catalog takes views by their metadata file only. */
+  async registerView(view: string): Promise<void> {
+    const [namespace = '', name = ''] = view.split('.');
+    const folder = join(this.#world.warehouse, `${namespace}.db`, name);
+    mkdirSync(join(folder, 'metadata'), { recursive: true });
+    const file = join(folder, 'metadata', 'v1.metadata.json');
+    writeFileSync(file, JSON.stringify(viewMetadata(pathToFileURL(folder).href, namespace)));
+    const body = { name, 'metadata-location': pathToFileURL(file).href };
+    assertDone(await this.#send('POST', `v1/${CATALOG}/namespaces/${namespace}/register-view`, body), view);
   }
 
   async dropView(view: string): Promise<void> {
@@ -83,10 +80,6 @@ export class Hand {
 
   async dropGenericTable(table: string): Promise<void> {
     assertDone(await this.#send('DELETE', `polaris/v1/${CATALOG}/${resource(table, 'generic-tables')}`), table);
-  }
-
-  async createNamespace(namespace: string): Promise<void> {
-    assertDone(await this.#send('POST', `v1/${CATALOG}/namespaces`, { namespace: [namespace] }), namespace);
   }
 
   /** The location of a metadata file of somebody else's table. */
@@ -104,6 +97,27 @@ export class Hand {
     return response.status;
   }
 }
+
+/** The least that Iceberg's specification of views asks for. */
+const viewMetadata = (location: string, namespace: string) => ({
+  'view-uuid': '22222222-2222-4222-8222-222222222222',
+  'format-version': 1,
+  location,
+  schemas: [SCHEMA],
+  'current-version-id': 1,
+  versions: [
+    {
+      'version-id': 1,
+      'timestamp-ms': 1_700_000_000_000,
+      'schema-id': 0,
+      summary: {},
+      representations: [{ type: 'sql', sql: 'select 1 as id', dialect: 'spark' }],
+      'default-namespace': [namespace],
+    },
+  ],
+  'version-log': [{ 'timestamp-ms': 1_700_000_000_000, 'version-id': 1 }],
+  properties: {},
+});
 
 function resource(table: string, kind = 'tables'): string {
   const [namespace = '', name = ''] = table.split('.');

@@ -63,6 +63,7 @@ describe('On a network that fails', () => {
     });
     await annotate(`equal ${await recovered(world, agent)} ms after the last commit`);
     for (const [i, side] of sides().entries()) expect(side.connections).toBeGreaterThan(before[i]! + 2);
+    expect(world.witness.violations).toEqual([]);
   });
 
   test('half-open connections, which stay and say nothing, are given up', async ({ annotate }) => {
@@ -80,6 +81,7 @@ describe('On a network that fails', () => {
       expect(ms).toBeLessThan(10_000);
       await annotate(`${name}: equal ${ms} ms after the last commit`);
     }
+    expect(world.witness.violations).toEqual([]);
   });
 
   test('a black hole before PostgreSQL is noticed and told of, and what happened meanwhile is made good', async ({
@@ -94,6 +96,7 @@ describe('On a network that fails', () => {
     world.toSource.heal();
     await annotate(`equal ${await recovered(world, agent)} ms after its end`);
     await agent.logged('task-recovered', undefined, from);
+    expect(world.witness.violations).toEqual([]);
   });
 
   test('a black hole before Polaris is noticed and told of, and what happened meanwhile is made good', async ({
@@ -107,10 +110,6 @@ describe('On a network that fails', () => {
     world.toPolaris.heal();
     await annotate(`equal ${await recovered(world, agent)} ms after its end`);
     await agent.logged('target-up', undefined, from);
-  });
-
-  test('no fault made a timestamp fall or dropped a living table', () => {
-    expect(world.witness.notifications.length).toBeGreaterThan(50);
     expect(world.witness.violations).toEqual([]);
   });
 });

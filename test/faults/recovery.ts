@@ -1,9 +1,12 @@
 import type { Agent, Line } from './agent.ts';
 import type { World } from './world.ts';
 
-/** Waits until both sides are equal; resolves with how long that took, ms. */
-export async function recovered(world: World, agents: Agent | readonly Agent[]): Promise<number> {
-  const since = performance.now();
+/** Waits until both sides are equal; resolves with how long that took, ms, by `performance.now()`. */
+export async function recovered(
+  world: World,
+  agents: Agent | readonly Agent[],
+  since = performance.now(),
+): Promise<number> {
   await world.equal(agents);
   return Math.round(performance.now() - since);
 }
