@@ -1,6 +1,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { expect, test } from 'vitest';
+import { ERRORS } from '../../src/errors/errors.ts';
 import { PARKED } from '../../src/errors/parked.ts';
 import { ROOT } from './root.ts';
 
@@ -72,14 +73,48 @@ test('a test that was renamed is noticed', () => {
   expect(untrue(links, () => titles)).toEqual(['docs/x.md: test/x.test.ts has no test "old title"']);
 });
 
+/** The section of docs/guarantees.md that has a row for each fault test. */
+const FAULTS = 'What happens when';
+
 test('each guarantee has its test, and is named in the README and explained in docs/guarantees.md', () => {
   const source = read('test/docs/guarantees.pg.test.ts');
   const guarantees = [...source.matchAll(/^ {2}test\('([^']+)'/gm)].map(([, title]) => title);
   const explained = [...read('docs/guarantees.md').matchAll(/^## (.*)$/gm)].map(([, title]) => title);
   const named = LINKS.filter(({ page, path }) => page === 'README.md' && path === 'test/docs/guarantees.pg.test.ts');
   expect(guarantees).toHaveLength(9);
-  expect(explained).toEqual(guarantees);
+  expect(explained).toEqual([...guarantees, FAULTS]);
   expect(named.map(({ text }) => text).filter((text) => !text.endsWith('.ts'))).toEqual(guarantees);
+});
+
+test('each test of a fault on real processes has a row that says what happens, what is seen and what to do', () => {
+  const [, section = ''] = read('docs/guarantees.md').split(`## ${FAULTS}\n`);
+  const rows = [...section.matchAll(/^\|(?! (?:---|fault ))(.*)\|$/gm)].map(([, cells = '']) => cells.split(' | '));
+  expect(rows.filter((cells) => cells.length !== 5 || cells.some((cell) => cell.trim() === ''))).toEqual([]);
+  const linked = rows.map((cells) =>
+    /^\[(.*)\]\(\.\.\/(.*)\)$/
+      .exec(cells[4]?.trim() ?? '')
+      ?.slice(1)
+      .join(' in '),
+  );
+  const tests = globSync('test/faults/*.pg.test.ts', { cwd: ROOT })
+    .filter((path) => !path.endsWith('/witness.pg.test.ts'))
+    .flatMap((path) =>
+      [...read(path).matchAll(/\btest\((['"])(.*?)\1, async/g)].map(([, , title = '']) => `${title} in ${path}`),
+    );
+  expect(tests.length).toBeGreaterThan(25);
+  expect(new Set(linked)).toEqual(new Set(tests));
+  expect(linked).toHaveLength(tests.length);
+});
+
+test('every code and event that a row names exists', () => {
+  const [, section = ''] = read('docs/guarantees.md').split(`## ${FAULTS}\n`);
+  const named = [...section.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name);
+  const codes = named.filter((name) => /^[A-Z]+(_[A-Z]+)+$/.test(name));
+  expect(codes.length).toBeGreaterThan(8);
+  expect(codes.filter((code) => !Object.hasOwn(ERRORS, code) && !Object.hasOwn(PARKED, code))).toEqual([]);
+  const events = named.filter((name) => /^(task|slot|target|foreign|not)-[a-z]+$/.test(name));
+  expect(events.length).toBeGreaterThan(20);
+  expect(events.filter((event) => !read('docs/operations.md').includes(`\`${event}\``))).toEqual([]);
 });
 
 test('every command is in the README', () => {
