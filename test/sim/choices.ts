@@ -3,22 +3,51 @@ import { seededRandom } from '../../src/runtime/random.ts';
 /** Picks a whole number in [0, bound). The only source of chance in a simulated run, so its picks are the run. */
 export type Choose = (bound: number) => number;
 
-/** Runs every sequence of choices once, like an odometer, and returns how many there were. */
-export function exhaust(run: (choose: Choose) => void): number {
-  let digits: { value: number; bound: number }[] = [];
-  for (let runs = 1; ; runs++) {
-    let at = 0;
-    run((bound) => {
-      const digit = (digits[at] ??= { value: 0, bound });
-      at++;
-      return digit.value;
-    });
-    digits = digits.slice(0, at);
-    for (let last = digits.at(-1); last !== undefined && last.value + 1 >= last.bound; last = digits.at(-1))
+type Digit = { value: number; readonly bound: number };
+
+/** The sequence of choices of one run, and the next one, like an odometer. */
+class Odometer {
+  #digits: Digit[] = [];
+  #at = 0;
+
+  readonly choose: Choose = (bound) => {
+    const digit = (this.#digits[this.#at] ??= { value: 0, bound });
+    this.#at++;
+    return digit.value;
+  };
+
+  /** False: there is no other sequence. */
+  advance(): boolean {
+    const digits = this.#digits.slice(0, this.#at);
+    while (digits.length > 0) {
+      const last = digits.at(-1)!;
+      if (last.value + 1 < last.bound) break;
       digits.pop();
+    }
+    this.#digits = digits;
+    this.#at = 0;
     const last = digits.at(-1);
-    if (last === undefined) return runs;
+    if (last === undefined) return false;
     last.value++;
+    return true;
+  }
+}
+
+/** Runs every sequence of choices once, and returns how many there were. */
+export function exhaust(run: (choose: Choose) => void): number {
+  const odometer = new Odometer();
+  for (let runs = 1; ; runs++) {
+    run(odometer.choose);
+    if (!odometer.advance()) return runs;
+  }
+}
+
+/** The same of runs that take time. */
+export async function exhaustAsync(run: (choose: Choose) => Promise<void>): Promise<number> {
+  const odometer = new Odometer();
+  for (let runs = 1; ; runs++) {
+    await run(odometer.choose);
+    if (!odometer.advance()) return runs;
   }
 }
 
