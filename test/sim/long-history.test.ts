@@ -1,7 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { chosenBySeed } from './choices.ts';
 import { LongHistory } from './long-history.ts';
-import { World } from './world.ts';
 
 /** On a slow machine these take a while. */
 vi.setConfig({ testTimeout: 120_000 });
@@ -26,20 +24,4 @@ test('a seed is a full reproduction', async () => {
   expect(await first.run()).toEqual(await second.run());
   expect(first.trace).toEqual(second.trace);
   expect(first.trace.length).toBeGreaterThan(20);
-});
-
-const LANES = { names: ['a', 'b', 'c'], changes: 30, faults: 15, rivals: true, rollbacks: true };
-
-function lanesOf(seed: number): string {
-  const world = new World(chosenBySeed(seed), LANES);
-  try {
-    world.run();
-    return 'converged';
-  } catch (error) {
-    return `seed ${seed}: ${String(error)}`;
-  }
-}
-
-test('long histories of lanes alone converge at every quiet moment', () => {
-  for (let seed = 1; seed <= 3000; seed++) expect(lanesOf(seed)).toBe('converged');
 });
