@@ -9,6 +9,8 @@ import { hintsOf } from '../../src/pipeline/intake.ts';
 import type { Choose } from './choices.ts';
 
 const TARGET = 'main';
+/** More than any history needs: without end, something starves. */
+const MOST_STEPS = 10_000;
 type Row = { readonly incarnation: string; readonly location: string; readonly previous?: string | undefined };
 /** The records of one step are appended together, so they become durable together. */
 type Todo = Exclude<Effect, { kind: 'record' }> | { readonly kind: 'append'; readonly records: readonly EntryRecord[] };
@@ -62,7 +64,8 @@ export class World {
 
   /** Runs until nothing is left to do, and checks at every quiet moment that Polaris holds what the source has. */
   run(): void {
-    for (;;) {
+    for (let steps = 0; ; steps++) {
+      assert.ok(steps < MOST_STEPS, `this history has no end: ${this.trace.slice(0, 1000)}`);
       const busy = this.#busy();
       const idle = busy.length === 0 && this.#fed === this.#log.length;
       if (idle) this.#check();
