@@ -78,7 +78,7 @@ describe('On a network that fails', () => {
       const ms = await recovered(world, agent);
       expect(side.connections).toBeGreaterThan(before);
       // Not one timeout after the other, for each connection that there was.
-      expect(ms).toBeLessThan(10_000);
+      expect(ms).toBeLessThan(12_000);
       await annotate(`${name}: equal ${ms} ms after the last commit`);
     }
     expect(world.witness.violations).toEqual([]);
@@ -91,7 +91,8 @@ describe('On a network that fails', () => {
     world.toSource.blackHole();
     await someWork(20);
     const failure = await agent.logged('task-failed', undefined, from);
-    expect(codeOf(failure)).toBe('HIVE_SERVER_SILENT');
+    // Whichever notices first: the stream that hears nothing, or a query that gets no answer.
+    expect(codeOf(failure)).toMatch(/^HIVE_(SERVER_SILENT|UNREACHABLE|TIMEOUT)$/);
     expect((await world.compare()).equal).toBeLessThan((await world.compare()).tables);
     world.toSource.heal();
     await annotate(`equal ${await recovered(world, agent)} ms after its end`);

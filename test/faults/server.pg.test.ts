@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { Postgres } from '../../examples/quickstart/postgres.ts';
+import type { HiveWriter } from '../../examples/quickstart/writer.ts';
 import { following } from './following.ts';
 import { codeOf, recovered } from './recovery.ts';
 import { eventually, type World } from './world.ts';
@@ -33,6 +34,15 @@ function signalAll(postgres: Postgres, signal: NodeJS.Signals): void {
 
 const slotActive = async (world: World): Promise<boolean> =>
   (await world.admin.query(`SELECT FROM pg_replication_slots WHERE active`)).rowCount === 1;
+
+/** An engine, too, finds its connections gone. */
+const commitWhenPossible = (writer: HiveWriter): Promise<void> =>
+  eventually('a commit is possible', () =>
+    writer.commit('sales.orders').then(
+      () => true,
+      () => false,
+    ),
+  );
 
 /** A start finds the shared memory of a killed server in use until the last of its processes has gone. */
 async function startAgain({ start }: Postgres): Promise<void> {
@@ -68,7 +78,8 @@ test('a PostgreSQL that hangs is noticed, and followed again when it goes on', a
   await writer.commit('sales.orders');
   signalAll(postgres, 'SIGSTOP');
   try {
-    expect(codeOf(await agent.logged('task-failed'))).toBe('HIVE_SERVER_SILENT');
+    // Whichever notices first: the stream that hears nothing, or a query that gets no answer.
+    expect(codeOf(await agent.logged('task-failed'))).toMatch(/^HIVE_(SERVER_SILENT|UNREACHABLE|TIMEOUT)$/);
   } finally {
     signalAll(postgres, 'SIGCONT');
   }
@@ -84,16 +95,15 @@ test('a PostgreSQL whose processes die by kill -9 recovers by itself, and the ag
   const { rows } = await world.admin.query<{ pid: number }>(
     `SELECT active_pid AS pid FROM pg_replication_slots WHERE active`,
   );
+  const other = await world.admin.connect();
+  // More than one error may come: the server's word, and the end of the connection.
+  const ended = new Promise((resolve) => other.on('error', resolve));
   // The death of one process by a signal makes the postmaster end all of them, and replay the log.
   process.kill(rows[0]!.pid, 'SIGKILL');
+  await ended;
+  other.release(true);
   await agent.logged('task-failed');
-  await eventually('PostgreSQL answers', async () =>
-    world.admin.query('SELECT 1').then(
-      () => true,
-      () => false,
-    ),
-  );
-  await writer.commit('sales.orders');
+  await commitWhenPossible(writer);
   await annotate(`equal ${await recovered(world, agent)} ms after the next commit`);
   expect(world.witness.violations).toEqual([]);
 });
@@ -108,6 +118,7 @@ test('a PostgreSQL server that is killed as a whole, and started again, is follo
   const failure = await agent.logged('task-failed');
   expect(codeOf(failure)).toMatch(/^HIVE_/);
   await startAgain(postgres);
+  await commitWhenPossible(writer);
   await writer.createTable('sales.items');
   await annotate(`equal ${await recovered(world, agent)} ms after its start`);
   expect(agent.running).toBe(true);
@@ -120,7 +131,6 @@ test('a restart of PostgreSQL in the middle of a transaction delivers what was c
   await using parts = await following({ settings: SETTINGS });
   const { world, agent, writer } = parts;
   const { postgres } = world.metastore;
-  const before = world.served().get('sales.orders')!;
   const open = await world.admin.connect();
   open.on('error', () => {}); // its server stops
   await open.query('BEGIN');
@@ -130,7 +140,7 @@ test('a restart of PostgreSQL in the middle of a transaction delivers what was c
   await postgres.start();
   open.release(true);
   await annotate(`equal ${await recovered(world, agent)} ms after its start; its stop took ${Math.round(stopMs)} ms`);
-  expect(world.served().get('sales.orders')).toBe(before);
+  expect([...world.served().values()]).not.toContain('file:/never');
   expect([...world.served().keys()].toSorted()).toEqual(['sales.items', 'sales.orders']);
   // The attached agent doesn't hold the shutdown up.
   expect(stopMs).toBeLessThan(5_000);
