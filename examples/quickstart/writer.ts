@@ -73,8 +73,11 @@ export class HiveWriter implements AsyncDisposable {
   constructor(options: HiveWriterOptions) {
     this.#pool = new pg.Pool({ connectionString: options.connectionString, max: options.connections ?? 8 });
     this.#lookups = new pg.Pool({ connectionString: options.connectionString, max: 2 });
-    // An idle connection that the server closed is replaced at the next use.
-    for (const pool of [this.#pool, this.#lookups]) pool.on('error', () => {});
+    for (const pool of [this.#pool, this.#lookups]) {
+      // An idle connection that the server closed is replaced at the next use; one in use tells its query.
+      pool.on('error', () => {});
+      pool.on('connect', (client) => void client.on('error', () => {}));
+    }
     this.#catalog = options.catalog ?? 'hive';
     this.#warehouse = `file:${options.warehouse}`;
     this.#locks = options.locks ?? true;

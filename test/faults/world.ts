@@ -108,6 +108,7 @@ export class World implements AsyncDisposable {
     const url = through(metastore.url, door);
     const admin = new pg.Pool({ connectionString: url, max: 4 });
     admin.on('error', () => {}); // a connection that the server closed while it was idle
+    admin.on('connect', (client) => void client.on('error', () => {})); // or in use: then its query fails
     opened.defer(() => admin.end());
     const witness = opened.use(new Witness(emulator, { source: admin, senders: options.senders }));
     const connection = { connectionString: url, warehouse, ...options.writer };
