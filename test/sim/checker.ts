@@ -41,10 +41,21 @@ export class Checker {
   readonly #durable = new Map<string, number>();
   /** Incarnations that have not been tables all the time: their renames can't be seamless. */
   readonly turned = new Set<string>();
+  /** Where somebody else meddled lately: what became of a name there is no doing of ours. */
+  readonly #meddled = new Set<string>();
   violation: string | undefined;
 
   constructor(options: CheckerOptions) {
     this.#options = options;
+  }
+
+  meddled(target: string, table: TableKey): void {
+    this.#meddled.add(at(target, table));
+  }
+
+  /** Whatever somebody else did is mended. */
+  mended(): void {
+    this.#meddled.clear();
   }
 
   violate(what: string): void {
@@ -126,6 +137,7 @@ export class Checker {
     const told = now === undefined ? undefined : source.lastOf.get(now);
     // Renamed once more, which the agent need not know yet; or unreachable under its new name.
     if (now === undefined || told?.at !== transaction.at || polaris.taken.has(now)) return;
+    if (this.#meddled.has(at(polaris.name, now))) return;
     const { location } = source.rows.get(now) ?? {};
     if (location !== undefined && polaris.flaws.has(location)) return;
     if (!polaris.tables.has(now)) this.violate(`${showTable(table)} goes before ${showTable(tableOf(now))} has come`);

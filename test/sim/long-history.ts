@@ -353,6 +353,7 @@ export class LongHistory {
   #disturb(target: string, of: TableKey): void {
     const disturbed = this.#disturbed.get(target) ?? new Set();
     this.#disturbed.set(target, disturbed.add(of));
+    this.#world.checker.meddled(target, of);
   }
 
   #arrivesLate(polaris: SimPolaris, notification: Notification): void {
@@ -416,6 +417,7 @@ export class LongHistory {
     this.#compare();
     this.#needsList = false;
     this.#disturbed.clear();
+    checker.mended();
     this.#quiet++;
     if (checker.violation !== undefined) this.#fail(checker.violation);
   }
