@@ -47,7 +47,14 @@ export class CalmWorld {
           void sleep().then(commit);
         },
       }),
-      checker: new Checker({ source, replace: false, prechecks: false, orderedRenames: true, concurrency: 4 }),
+      checker: new Checker({
+        source,
+        replace: false,
+        prechecks: false,
+        orderedRenames: true,
+        concurrency: 4,
+        isParked: (target, table) => this.world.ledger.entry(target, table)?.parked !== undefined,
+      }),
       random,
       choose: chosenBySeed(seed),
       policy,

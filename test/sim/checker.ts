@@ -21,6 +21,8 @@ export type CheckerOptions = {
   /** Polaris must get a table's new name before it loses the old one: true where hints come in order. */
   readonly orderedRenames: boolean;
   readonly prechecks: boolean;
+  /** Whether the ledger says that a table can't be delivered. */
+  readonly isParked: (target: string, table: TableIdentifier) => boolean;
   /** Requests to one target that may be under way together. */
   readonly concurrency: number;
 };
@@ -121,7 +123,7 @@ export class Checker {
 
   /** A change that the agent was told of before is always heeded; what it can't know yet may cross the DROP. */
   #checkDrop(life: Life, polaris: SimPolaris, table: TableIdentifier): void {
-    const { source, replace, orderedRenames } = this.#options;
+    const { source, replace, orderedRenames, isParked } = this.#options;
     const of = keyOf(table);
     const transaction = source.lastOf.get(of);
     if (replace || transaction === undefined || transaction.lost) return;
@@ -130,16 +132,16 @@ export class Checker {
     if (row !== undefined && row.unsupported === undefined)
       return this.violate(`DROP of ${showTable(table)}, which the source has`);
     const incarnation = polaris.tables.get(of)?.incarnation;
+    if (row !== undefined && row.incarnation === incarnation)
+      return this.violate(`DROP of ${showTable(table)}, which became something else in the source, but is there`);
     // A view that took the name is no reason to wait.
     if (row !== undefined || !orderedRenames || incarnation === undefined || this.turned.has(incarnation)) return;
     if (!transaction.changes.some((change) => change.kind === 'renamed' && keyOf(change.table) === of)) return;
     const now = source.nameOf(incarnation);
     const told = now === undefined ? undefined : source.lastOf.get(now);
-    // Renamed once more, which the agent need not know yet; or unreachable under its new name.
-    if (now === undefined || told?.at !== transaction.at || polaris.taken.has(now)) return;
+    // Renamed once more, which the agent need not know yet; or undeliverable under its new name.
+    if (now === undefined || told?.at !== transaction.at || isParked(polaris.name, tableOf(now))) return;
     if (this.#meddled.has(at(polaris.name, now))) return;
-    const { location } = source.rows.get(now) ?? {};
-    if (location !== undefined && polaris.flaws.has(location)) return;
     if (!polaris.tables.has(now)) this.violate(`${showTable(table)} goes before ${showTable(tableOf(now))} has come`);
   }
 

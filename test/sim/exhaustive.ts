@@ -42,7 +42,7 @@ export const LANE_SETS: readonly HistorySet[] = [
   }),
 ];
 
-const { create, commit, drop, recreate, view, rename, back, swap, createOther } = DEEDS;
+const { create, commit, drop, recreate, turn, view, rename, back, swap, commitOther, createOther } = DEEDS;
 const before = [create];
 const crash = { crash: ['crash'] } as const;
 const anything = {
@@ -63,6 +63,13 @@ export const AGENT_SETS: readonly HistorySet[] = [
   agents('a commit and any fault', 50, { before, deeds: [commit], faults: 1, kinds: anything, restInOrder }),
   agents('a DROP and any fault', 50, { before, deeds: [drop], faults: 1, kinds: anything, restInOrder }),
   agents('a re-creation and any fault', 50, { before, deeds: [recreate], faults: 1, kinds: anything, restInOrder }),
+  agents('a table that becomes a view and any fault', 10, {
+    before,
+    deeds: [turn],
+    faults: 1,
+    kinds: anything,
+    restInOrder,
+  }),
   agents('a rename and any fault', 150, { before, deeds: [rename], faults: 1, kinds: anything, restInOrder }),
   agents('a swap and any fault', 1000, {
     before: [create, createOther],
@@ -79,6 +86,13 @@ export const AGENT_SETS: readonly HistorySet[] = [
   agents('a DROP, a CREATE and a commit', 1000, { before, deeds: [drop, create, commit], faults: 0, restInOrder }),
   agents('a rename there and back', 10, { before, deeds: [rename, back], faults: 0, restInOrder }),
   agents('a rename and a CREATE of the old name', 10, { before, deeds: [rename, create], faults: 0, restInOrder }),
+  agents('a DROP that waits for another table, and a CREATE', 300, {
+    before: [create, createOther],
+    deeds: [commitOther, drop, create],
+    faults: 0,
+    restInOrder,
+    concurrency: 1,
+  }),
   agents('a re-creation that is replaced, and a crash', 50, {
     before,
     deeds: [recreate],

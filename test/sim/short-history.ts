@@ -27,6 +27,8 @@ export type ShortOptions = {
   /** Once all deeds and faults have been, the rest goes on in its order: with crashes, all interleavings are too many. */
   readonly restInOrder?: boolean;
   readonly policy?: Partial<Policy>;
+  /** Requests under way together; default 4. */
+  readonly concurrency?: number;
 };
 
 type Pending = { readonly what: Operation; readonly go: () => void };
@@ -58,7 +60,7 @@ export class ShortHistory {
     this.#options = options;
     const source = new SimSource();
     const hostClock = new WallClock(this.#clock);
-    const { policy = {} } = options;
+    const { policy = {}, concurrency = 4 } = options;
     const replace = policy.recreate === 'replace';
     this.#world = {
       clock: this.#clock,
@@ -67,12 +69,19 @@ export class ShortHistory {
       source,
       targets: [new SimPolaris('main')],
       ledger: new MemoryLedger({ schedule: (commit) => this.#commit(commit) }),
-      checker: new Checker({ source, replace, prechecks: true, orderedRenames: true, concurrency: 4 }),
+      checker: new Checker({
+        source,
+        replace,
+        prechecks: true,
+        orderedRenames: true,
+        concurrency,
+        isParked: (target, table) => this.#world.ledger.entry(target, table)?.parked !== undefined,
+      }),
       random: () => 0.5,
       choose: () => 0,
       policy,
       budget: undefined,
-      concurrency: 4,
+      concurrency,
       reconcileEveryMs: 900_000,
       auditEveryMs: undefined,
       pause: (what) => this.#pause(what),
@@ -215,8 +224,10 @@ export const DEEDS = {
   drop: (source) => has(source, 'db.a') && source.drop('db.a'),
   recreate: (source) => has(source, 'db.a') && source.recreate('db.a'),
   view: (source) => has(source, 'db.a') || source.create('db.a', { unsupported: 'a view' }),
+  turn: (source) => has(source, 'db.a') && source.turn('db.a', 'a view'),
   rename: (source) => has(source, 'db.a') && !has(source, 'db.b') && source.rename('db.a', 'db.b'),
   back: (source) => has(source, 'db.b') && !has(source, 'db.a') && source.rename('db.b', 'db.a'),
   swap: (source) => has(source, 'db.a') && has(source, 'db.b') && source.swap('db.a', 'db.b', 'db.c', true),
+  commitOther: (source) => has(source, 'db.b') && source.commit('db.b'),
   createOther: (source) => has(source, 'db.b') || source.create('db.b'),
 } as const satisfies Readonly<Record<string, Deed>>;
