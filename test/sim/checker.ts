@@ -38,6 +38,8 @@ export class Checker {
   readonly #lastSent = new Map<string, number>();
   readonly #validated = new Map<string, string | undefined>();
   readonly #everSent = new Set<string>();
+  /** The incarnation that Polaris was told of last, whether it took it or not. */
+  readonly #lastTold = new Map<string, string | undefined>();
   /** Hints appended to the ledger in all, and how many of them are durable. */
   readonly #appended = new Map<string, number>();
   readonly #durable = new Map<string, number>();
@@ -80,7 +82,10 @@ export class Checker {
     this.#checkTimestamp(place, notification);
     this.#checkFact(life, place, notification);
     if (notification.type === 'DROP') this.#checkDrop(life, polaris, notification.table);
-    else this.#checkPrecheck(place, notification);
+    else {
+      this.#checkPrecheck(place, notification);
+      this.#lastTold.set(place, notification.incarnation);
+    }
     this.#everSent.add(place);
   }
 
@@ -132,7 +137,11 @@ export class Checker {
     if (row !== undefined && row.unsupported === undefined)
       return this.violate(`DROP of ${showTable(table)}, which the source has`);
     const incarnation = polaris.tables.get(of)?.incarnation;
-    if (row !== undefined && row.incarnation === incarnation)
+    if (
+      row !== undefined &&
+      row.incarnation === incarnation &&
+      this.#lastTold.get(at(polaris.name, of)) === incarnation
+    )
       return this.violate(`DROP of ${showTable(table)}, which became something else in the source, but is there`);
     // A view that took the name is no reason to wait.
     if (row !== undefined || !orderedRenames || incarnation === undefined || this.turned.has(incarnation)) return;
