@@ -53,7 +53,6 @@ export class CalmWorld {
         prechecks: false,
         orderedRenames: true,
         concurrency: 4,
-        isParked: (target, table) => this.world.ledger.entry(target, table)?.parked !== undefined,
       }),
       random,
       choose: chosenBySeed(seed),

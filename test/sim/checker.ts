@@ -21,8 +21,6 @@ export type CheckerOptions = {
   /** Polaris must get a table's new name before it loses the old one: true where hints come in order. */
   readonly orderedRenames: boolean;
   readonly prechecks: boolean;
-  /** Whether the ledger says that a table can't be delivered. */
-  readonly isParked: (target: string, table: TableIdentifier) => boolean;
   /** Requests to one target that may be under way together. */
   readonly concurrency: number;
 };
@@ -45,6 +43,8 @@ export class Checker {
   readonly #durable = new Map<string, number>();
   /** Incarnations that have not been tables all the time: their renames can't be seamless. */
   readonly turned = new Set<string>();
+  /** The last transaction before a table was last parked. */
+  readonly #parkedAfter = new Map<string, number>();
   /** Where somebody else meddled lately: what became of a name there is no doing of ours. */
   readonly #meddled = new Set<string>();
   violation: string | undefined;
@@ -128,7 +128,7 @@ export class Checker {
 
   /** A change that the agent was told of before is always heeded; what it can't know yet may cross the DROP. */
   #checkDrop(life: Life, polaris: SimPolaris, table: TableIdentifier): void {
-    const { source, replace, orderedRenames, isParked } = this.#options;
+    const { source, replace, orderedRenames } = this.#options;
     const of = keyOf(table);
     const transaction = source.lastOf.get(of);
     if (replace || transaction === undefined || transaction.lost) return;
@@ -149,7 +149,8 @@ export class Checker {
     const now = source.nameOf(incarnation);
     const told = now === undefined ? undefined : source.lastOf.get(now);
     // Renamed once more, which the agent need not know yet; or undeliverable under its new name.
-    if (now === undefined || told?.at !== transaction.at || isParked(polaris.name, tableOf(now))) return;
+    if (now === undefined || told?.at !== transaction.at) return;
+    if ((this.#parkedAfter.get(at(polaris.name, now)) ?? -1) >= transaction.at) return;
     if (this.#meddled.has(at(polaris.name, now))) return;
     if (!polaris.tables.has(now)) this.violate(`${showTable(table)} goes before ${showTable(tableOf(now))} has come`);
   }
@@ -158,8 +159,10 @@ export class Checker {
   appends(records: readonly LedgerRecord[], durable: Promise<void>): void {
     const counts: (readonly [place: string, upTo: number])[] = [];
     for (const record of records) {
-      if (record.kind !== 'seen') continue;
+      if (record.kind === 'position') continue;
       const place = at(record.target, keyOf(record.table));
+      if (record.kind === 'parked') this.#parkedAfter.set(place, this.#options.source.transactions.length - 1);
+      if (record.kind !== 'seen') continue;
       const upTo = (this.#appended.get(place) ?? 0) + record.count;
       this.#appended.set(place, upTo);
       counts.push([place, upTo]);

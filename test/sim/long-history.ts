@@ -161,7 +161,6 @@ export class LongHistory {
         prechecks,
         orderedRenames,
         concurrency,
-        isParked: (target, table) => this.#world.ledger.entry(target, table)?.parked !== undefined,
       }),
       random: this.#random,
       choose,

@@ -75,7 +75,6 @@ export class ShortHistory {
         prechecks: true,
         orderedRenames: true,
         concurrency,
-        isParked: (target, table) => this.#world.ledger.entry(target, table)?.parked !== undefined,
       }),
       random: () => 0.5,
       choose: () => 0,
