@@ -27,7 +27,6 @@ const agents = (title: string, atLeast: number, options: ShortOptions): HistoryS
 export const LANE_SETS: readonly HistorySet[] = [
   lanes('two changes of one table and one fault', 10_000, { names: ['a'], changes: 2, faults: 1, rivals: true }),
   lanes('one change of one table and three faults', 5_000, { names: ['a'], changes: 1, faults: 3, rivals: true }),
-  lanes('two changes with renames between two names', 100_000, { names: ['a', 'b'], changes: 2, faults: 0 }),
   lanes('three changes with re-created tables replaced', 5_000, {
     names: ['a'],
     changes: 3,
@@ -40,6 +39,7 @@ export const LANE_SETS: readonly HistorySet[] = [
     faults: 1,
     policy: { adopt: true },
   }),
+  lanes('two changes with renames between two names', 100_000, { names: ['a', 'b'], changes: 2, faults: 0 }),
 ];
 
 const { create, commit, drop, recreate, turn, view, rename, back, swap, commitOther, createOther } = DEEDS;

@@ -107,7 +107,7 @@ async function main(): Promise<number> {
     return 0;
   }
   if (values.exhaustive === true)
-    return exhaustAll(positionals[0] === 'nightly' ? NIGHTLY_SETS : [...LANE_SETS, ...AGENT_SETS]);
+    return exhaustAll(positionals[0] === 'nightly' ? NIGHTLY_SETS : [...AGENT_SETS, ...LANE_SETS]);
   return simulate(optionsOf(values));
 }
 
