@@ -127,15 +127,16 @@ describe('a watch', () => {
     expect(await watching.until('sales.a')).toEqual(['sales.a']);
   });
 
-  test('a consumer that is busy during thousands of commits gets one delivery with one hint a table', async () => {
+  test('a consumer that is busy during thousands of commits gets a hint a table, not a hint a commit', async () => {
     await using metastore = await openMetastore(postgres);
-    await metastore.transact(rows.create('first'), rows.create('a'), rows.create('b'));
+    await metastore.transact(rows.create('first'), rows.create('a'), rows.create('b'), rows.create('last'));
     await using watching = await started(await metastore.connector());
     await metastore.transact(rows.commit('first', 1));
     const busyWith = await watching.next();
     const before = Date.now();
     for (let version = 1; version <= 1000; version++)
       await metastore.transact(rows.commit('a', version), rows.commit('b', version));
+    await metastore.transact(rows.commit('last', 1));
     const sent = await metastore.admin.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
     await eventually(async () => {
       const {
@@ -147,11 +148,20 @@ describe('a watch', () => {
       return sender?.done;
     });
     await busyWith.ack();
-    const delivery = await watching.next();
-    expect(delivery.changes.map(textOf)).toEqual(['sales.a', 'sales.b']);
-    expect(delivery.committedAt).toBeGreaterThanOrEqual(before - 1);
-    expect(delivery.committedAt).toBeLessThan(Date.now());
-    expect(delivery.position?.localeCompare(busyWith.position ?? '')).toBe(1);
+    // What the server has sent may still be on its way, so a few deliveries are as good as one.
+    const deliveries = [];
+    do {
+      const delivery = await watching.next();
+      deliveries.push(delivery);
+      await delivery.ack();
+    } while (!deliveries.flatMap(({ changes }) => changes.map(textOf)).includes('sales.last'));
+    expect(deliveries.length).toBeLessThanOrEqual(5);
+    for (const { changes, committedAt, position } of deliveries) {
+      expect(new Set(changes.map(textOf)).size).toBe(changes.length);
+      expect(committedAt).toBeGreaterThanOrEqual(before - 1);
+      expect(committedAt).toBeLessThanOrEqual(Date.now());
+      expect(position?.localeCompare(busyWith.position ?? '')).toBe(1);
+    }
   });
 
   test('hands hints over although commits never pause', async () => {
