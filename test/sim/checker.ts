@@ -178,6 +178,8 @@ export class Checker {
   crashed(): void {
     this.#appended.clear();
     for (const [place, count] of this.#durable) this.#appended.set(place, count);
+    // The ledger may hold the intent of a CREATE that was validated and never left.
+    for (const place of this.#validated.keys()) this.#everSent.add(place);
   }
 
   /** What the ledger must hold before these changes may be acknowledged. Called when they are handed over. */

@@ -42,7 +42,7 @@ export const LANE_SETS: readonly HistorySet[] = [
   lanes('two changes with renames between two names', 100_000, { names: ['a', 'b'], changes: 2, faults: 0 }),
 ];
 
-const { create, commit, drop, recreate, turn, view, rename, back, swap, commitOther, createOther } = DEEDS;
+const { create, commit, rollBack, drop, recreate, turn, view, rename, back, swap, commitOther, createOther } = DEEDS;
 const before = [create];
 const crash = { crash: ['crash'] } as const;
 const anything = {
@@ -68,6 +68,13 @@ export const AGENT_SETS: readonly HistorySet[] = [
     deeds: [turn],
     faults: 1,
     kinds: anything,
+    restInOrder,
+  }),
+  agents('a commit that is rolled back, and two lost or refused requests', 300, {
+    before,
+    deeds: [commit, rollBack],
+    faults: 2,
+    kinds: { request: ['lost', 'unanswered', 'token'] },
     restInOrder,
   }),
   agents('a rename and any fault', 150, { before, deeds: [rename], faults: 1, kinds: anything, restInOrder }),

@@ -223,6 +223,7 @@ export const DEEDS = {
   drop: (source) => has(source, 'db.a') && source.drop('db.a'),
   recreate: (source) => has(source, 'db.a') && source.recreate('db.a'),
   view: (source) => has(source, 'db.a') || source.create('db.a', { unsupported: 'a view' }),
+  rollBack: (source) => has(source, 'db.a') && source.rollBack('db.a'),
   turn: (source) => has(source, 'db.a') && source.turn('db.a', 'a view'),
   rename: (source) => has(source, 'db.a') && !has(source, 'db.b') && source.rename('db.a', 'db.b'),
   back: (source) => has(source, 'db.b') && !has(source, 'db.a') && source.rename('db.b', 'db.a'),
