@@ -253,7 +253,7 @@ describe('Reads that lag behind events', () => {
     await using world = await openSales();
     world.writer.create('sales', 'orders');
     await world.stub.events.flush();
-    const connector = await world.connector({ confirm_after: ['50ms', '100ms', '300ms'] });
+    const connector = await world.connector({ confirm_after: ['50ms', '100ms', '10s'] });
     await listAll(world, connector);
     await using watch = new Watch(connector);
     await watch.untilTables(1);
@@ -273,6 +273,7 @@ describe('Reads that lag behind events', () => {
   test('a commit that a read doesn’t show yet comes to light by itself', async () => {
     await using world = await openSales();
     world.writer.create('sales', 'orders');
+    const createdMs = performance.now();
     await world.stub.events.flush();
     const connector = await world.connector({ confirm_after: ['50ms', '150ms', '500ms'] });
     await listAll(world, connector);
@@ -284,8 +285,8 @@ describe('Reads that lag behind events', () => {
     const pointer = world.writer.commit('sales', 'orders');
     await (await watch.take()).ack();
     const stop = world.stub.intercept(() => {
-      // The read itself is a moment later, but long after the table was created.
-      world.stub.readLagMs = performance.now() - beforeMs + 20;
+      // Halfway between the table's creation and the commit, as the read itself comes a moment later.
+      world.stub.readLagMs = performance.now() - (createdMs + beforeMs) / 2;
       return 'pass';
     });
     const [stale] = await connector.resolve([table('orders')], never);
