@@ -21,11 +21,10 @@ export function fold(entry: Entry, record: EntryRecord): Entry {
       };
     case 'intent':
       return {
-        ...entry,
+        // An earlier intent whose outcome is unknown may have been applied, whatever becomes of this one.
+        ...leftBehind(entry),
         open: record.notification,
         lastTimestamp: record.notification.timestamp,
-        // An earlier intent whose outcome is unknown may have been applied, whatever becomes of this one.
-        doubt: entry.doubt || entry.open !== undefined,
         parked: undefined,
         skipped: undefined,
       };
@@ -44,7 +43,7 @@ const deliveredBy = (
 ): Delivered => ({ type, timestamp, metadataLocation, incarnation });
 
 /**
- * An intent without an outcome that is left behind: nobody will ask any more whether it was applied. So Polaris is taken
+ * An intent without an outcome that is left behind, or followed by another: nobody will ask any more whether it was applied. So Polaris is taken
  * to hold what it may hold, in doubt: enough to drop it one day, and never a reason to skip anything.
  */
 function leftBehind(entry: Entry): Entry {

@@ -50,8 +50,10 @@ test('an intent is open, its timestamp used, and the entry neither parked nor sk
   });
 });
 
-test('an intent over one without an outcome leaves doubt', () => {
-  expect(fold(sent, record({ kind: 'intent', notification: { ...update, timestamp: at(960) } })).doubt).toBe(true);
+test('an intent over one without an outcome leaves what Polaris may hold by that one, in doubt', () => {
+  const next = { ...update, timestamp: at(960), metadataLocation: 's3://m/3', incarnation: '2' };
+  const over = fold(sent, record({ kind: 'intent', notification: next }));
+  expect(over).toMatchObject({ open: next, lastTimestamp: 960, delivered: told, doubt: true });
   expect(fold({ ...delivered, doubt: true }, record({ kind: 'intent', notification: update })).doubt).toBe(true);
 });
 

@@ -34,9 +34,12 @@ type Verdict = 'caught' | 'hangs' | 'survived';
 /** Whether a mode notices what was done to this copy. */
 function look(folder: string, { command }: Mode): Promise<Verdict> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, command, { cwd: folder, stdio: 'ignore', timeout: TIMEOUT_MS });
+    // A group of its own: what hangs may be a worker of it, deaf to signals that its parent gets.
+    const child = spawn(process.execPath, command, { cwd: folder, stdio: 'ignore', detached: true });
+    const timer = setTimeout(() => process.kill(-(child.pid ?? process.pid), 'SIGKILL'), TIMEOUT_MS);
     child.once('error', reject);
     child.once('exit', (code, signal) => {
+      clearTimeout(timer);
       if (signal !== null) resolve('hangs');
       else resolve(code === 0 ? 'survived' : 'caught');
     });
