@@ -21,8 +21,7 @@ export function fold(entry: Entry, record: EntryRecord): Entry {
       };
     case 'intent':
       return {
-        // An earlier intent whose outcome is unknown may have been applied, whatever becomes of this one.
-        ...leftBehind(entry),
+        ...overtaken(entry),
         open: record.notification,
         lastTimestamp: record.notification.timestamp,
         parked: undefined,
@@ -43,7 +42,7 @@ const deliveredBy = (
 ): Delivered => ({ type, timestamp, metadataLocation, incarnation });
 
 /**
- * An intent without an outcome that is left behind, or followed by another: nobody will ask any more whether it was applied. So Polaris is taken
+ * An intent without an outcome that is left behind: nobody will ask any more whether it was applied. So Polaris is taken
  * to hold what it may hold, in doubt: enough to drop it one day, and never a reason to skip anything.
  */
 function leftBehind(entry: Entry): Entry {
@@ -51,6 +50,17 @@ function leftBehind(entry: Entry): Entry {
   if (open === undefined || open.type === 'VALIDATE') return entry;
   const delivered = open.type === 'DROP' ? entry.delivered : deliveredBy(open, open.type);
   return { ...entry, open: undefined, delivered, doubt: true };
+}
+
+/**
+ * An intent without an outcome that another one follows: it may have been applied, whatever becomes of the next. Of a
+ * re-created table the latest incarnation that Polaris was told of counts, or it could be taken for its predecessor.
+ * A table that Polaris isn't known to hold doesn't become one that it is known to hold by that.
+ */
+function overtaken(entry: Entry): Entry {
+  const { delivered, open } = entry;
+  if (open === undefined) return entry;
+  return delivered === undefined || delivered.type === 'DROP' ? { ...entry, doubt: true } : leftBehind(entry);
 }
 
 /** A rename is done with when the read covers its hint. */

@@ -55,6 +55,11 @@ test('an intent over one without an outcome leaves what Polaris may hold by that
   const over = fold(sent, record({ kind: 'intent', notification: next }));
   expect(over).toMatchObject({ open: next, lastTimestamp: 960, delivered: told, doubt: true });
   expect(fold({ ...delivered, doubt: true }, record({ kind: 'intent', notification: update })).doubt).toBe(true);
+  for (const before of [undefined, { ...told, type: 'DROP' as const, timestamp: at(900) }]) {
+    const unknown = fold({ ...sent, delivered: before }, record({ kind: 'intent', notification: next }));
+    expect(unknown).toMatchObject({ open: next, doubt: true });
+    expect(unknown.delivered).toBe(before);
+  }
 });
 
 const after = (outcome: OutcomeKind, entry: Entry = sent) => fold(entry, record({ kind: 'outcome', outcome }));

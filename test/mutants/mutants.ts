@@ -66,8 +66,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     title: 'an earlier intent without an outcome is forgotten by the next one',
     file: 'src/core/fold.ts',
-    from: '...leftBehind(entry),\n        open: record.notification,',
-    to: '...entry,\n        open: record.notification,',
+    from: '...overtaken(entry),',
+    to: '...entry,',
   },
   {
     title: 'an intent that nobody will ask for again is taken not to be applied',
