@@ -28,8 +28,10 @@ function openHive(config: HiveConfig, deps: ConnectorDeps): Connector {
   return {
     source: `hive:${host}:${port}/${database}/${config.catalog}`,
     get identity() {
-      const { system = '', database = '' } = memory.prepared?.incarnation ?? {};
-      return system === '' ? undefined : `${system}/${database}`;
+      const incarnation = memory.prepared?.incarnation;
+      return incarnation === undefined || incarnation.system === ''
+        ? undefined
+        : `${incarnation.system}/${incarnation.database}`;
     },
     prepare: async (signal) => {
       const connection = { doing: 'preparing the stream', timeoutMs: config.queryTimeoutMs, signal };
