@@ -61,7 +61,8 @@ export class SimPolaris {
   /** One request arrives, and meets `trouble` if there is some. */
   notify(notification: Notification, trouble: Trouble | undefined): Outcome {
     this.received++;
-    const met = trouble ?? this.trouble;
+    // What concerns the whole catalog comes first: one that isn't there has no races.
+    const met = this.trouble ?? trouble;
     return classify(met === undefined ? this.#answer(notification) : troubled(met, notification));
   }
 
