@@ -149,6 +149,12 @@ export const ERRORS = {
     retry: 'after-fix',
     exitCode: 2,
   },
+  POLARIS_NO_SUCH_TABLE: {
+    summary: 'Polaris has no such Iceberg table or namespace.',
+    fix: 'Correct the name, as `polaris-push status` writes it; `polaris-push wait` waits until a table is there.',
+    retry: 'after-fix',
+    exitCode: 2,
+  },
   POLARIS_CATALOG_INTERNAL: {
     summary: 'The catalog is INTERNAL and takes no notifications.',
     fix: 'Create an EXTERNAL catalog and name it in targets[].catalog; `polaris-push check` prints the command.',
@@ -160,6 +166,12 @@ export const ERRORS = {
     fix: 'Read the message and look at the log of Polaris under the same time; report it if the agent should know better.',
     retry: 'backoff',
     exitCode: 1,
+  },
+  POLICY_CONTENT_INVALID: {
+    summary: "A policy's content is not JSON.",
+    fix: 'Correct the content of the named policy in Polaris; other policies are not affected.',
+    retry: 'after-fix',
+    exitCode: 3,
   },
   EMULATOR_NOT_LISTENING: {
     summary: 'The emulated Polaris can not listen.',

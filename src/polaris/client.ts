@@ -40,12 +40,17 @@ const MAX_TABLE_BYTES = 128 * 1024 * 1024;
 
 /** Opens a target without asking it anything yet. Throws `PushError` CONFIG_INVALID when the CA file can't be used. */
 export async function openPolaris(config: TargetConfig, deps: PolarisDeps): Promise<Target> {
+  return new PolarisTarget(await openSession(config, deps));
+}
+
+/** Requests to the Polaris of a target, with its credentials. Asks nothing yet; throws as `openPolaris` does. */
+export async function openSession(config: TargetConfig, deps: PolarisDeps): Promise<Session> {
   const ca = config.tls.caFile === undefined ? undefined : await readAuthorities(config.tls.caFile);
   const log = deps.log.child({ target: config.name });
   const redactor = new Redactor();
   for (const value of Object.values(config.headers)) redactor.add(value);
   const shared = { config, ca, redactor, deps, log };
-  const session = new Session({
+  return new Session({
     config,
     transport: openTransport(shared, new URL(config.uri), config.concurrency.max),
     tokens: openTokens(config.auth, shared),
@@ -54,7 +59,6 @@ export async function openPolaris(config: TargetConfig, deps: PolarisDeps): Prom
     log,
     onRequest: deps.onRequest,
   });
-  return new PolarisTarget(session);
 }
 
 type Shared = {

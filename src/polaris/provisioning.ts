@@ -14,15 +14,19 @@ export const PRIVILEGES = [
 
 const CATALOG_ROLE = 'polaris_push';
 
-/** Commands that give the agent's principal role the five privileges, for an administrator's `$TOKEN`. Each may be run again. */
-export function grantCommands(config: TargetConfig, principalRole: string | undefined): string {
+/** Commands that give the agent's principal role these privileges, for an administrator's `$TOKEN`. Each may be run again. */
+export function grantCommands(
+  config: TargetConfig,
+  principalRole: string | undefined,
+  privileges: readonly string[] = PRIVILEGES,
+): string {
   const catalogs = `${managementUri(config)}/catalogs/${encodeURIComponent(config.catalog)}`;
   const roles = `${catalogs}/catalog-roles`;
   const assign = `${managementUri(config)}/principal-roles/${principalRole === undefined ? 'PRINCIPAL_ROLE' : encodeURIComponent(principalRole)}/catalog-roles/${encodeURIComponent(config.catalog)}`;
   return [
     ...(principalRole === undefined ? ["# PRINCIPAL_ROLE: the principal role of the agent's principal"] : []),
     curl(config, `POST ${roles}`, JSON.stringify({ catalogRole: { name: CATALOG_ROLE } })),
-    `for privilege in ${PRIVILEGES.join(' ')}; do`,
+    `for privilege in ${privileges.join(' ')}; do`,
     `  ${curl(config, `PUT ${roles}/${CATALOG_ROLE}/grants`, '{"grant":{"type":"catalog","privilege":"\'$privilege\'"}}', true)}`,
     'done',
     curl(config, `PUT ${assign}`, JSON.stringify({ catalogRole: { name: CATALOG_ROLE } })),

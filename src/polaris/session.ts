@@ -9,7 +9,7 @@ import type { TokenSource } from './token.ts';
 import type { Exchange, Obstacle, Transport } from './transport.ts';
 
 /** What a request is for, in logs and metrics. */
-export type RequestKind = 'notify' | 'serves' | 'list' | 'config' | 'check';
+export type RequestKind = 'notify' | 'serves' | 'list' | 'config' | 'check' | 'policies' | 'load';
 
 export type RequestSeen = {
   readonly kind: RequestKind;
