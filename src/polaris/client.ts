@@ -1,25 +1,25 @@
-import { readFile } from 'node:fs/promises';
 import type { Finding } from '../core/finding.ts';
 import type { Notification, Outcome, Served, TableIdentifier } from '../core/types.ts';
 import { PushError } from '../errors/errors.ts';
+import { readAuthorities } from '../runtime/authorities.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
+import { Redactor } from '../runtime/redact.ts';
+import { TokenFile } from '../runtime/token-file.ts';
+import { StaticToken, type TokenSource } from '../runtime/token.ts';
+import { Transport } from '../runtime/transport.ts';
 import { CatalogDirectory } from './addressing.ts';
 import { parseJson } from './answer.ts';
 import { classify, saysNoSuchPath, saysNoSuchTable, type Failure } from './classify.ts';
-import { ClientCredentials } from './client-credentials.ts';
+import { clientCredentials } from './client-credentials.ts';
 import type { AuthConfig, TargetConfig } from './config.ts';
 import { etagOf } from './etag.ts';
 import { toError } from './failure.ts';
 import { listTables } from './listing.ts';
 import { encodeTable } from './names.ts';
 import { preflight } from './preflight.ts';
-import { Redactor } from './redact.ts';
 import { failureOf, Session, type Reply, type RequestSeen } from './session.ts';
 import type { Target } from './target.ts';
-import { TokenFile } from './token-file.ts';
-import { StaticToken, type TokenSource } from './token.ts';
-import { Transport } from './transport.ts';
 import { encodeNotification, leadingMetadataLocation } from './wire.ts';
 
 export type PolarisDeps = {
@@ -45,7 +45,7 @@ export async function openPolaris(config: TargetConfig, deps: PolarisDeps): Prom
 
 /** Requests to the Polaris of a target, with its credentials. Asks nothing yet; throws as `openPolaris` does. */
 export async function openSession(config: TargetConfig, deps: PolarisDeps): Promise<Session> {
-  const ca = config.tls.caFile === undefined ? undefined : await readAuthorities(config.tls.caFile);
+  const ca = await readAuthorities(config.tls.caFile);
   const log = deps.log.child({ target: config.name });
   const redactor = new Redactor();
   for (const value of Object.values(config.headers)) redactor.add(value);
@@ -72,7 +72,7 @@ type Shared = {
 const openTransport = ({ config, ca, deps }: Shared, url: URL, connections: number): Transport =>
   new Transport({ origin: url.origin, connections, timeouts: config.timeouts, ca, clock: deps.clock });
 
-function openTokens(auth: AuthConfig, shared: Shared): TokenSource {
+function openTokens(auth: AuthConfig, shared: Shared): TokenSource<Failure> {
   const { config, redactor, deps, log } = shared;
   switch (auth.kind) {
     case 'token':
@@ -81,7 +81,7 @@ function openTokens(auth: AuthConfig, shared: Shared): TokenSource {
       return new TokenFile(auth.path, { clock: deps.clock, log, redactor });
     case 'client-credentials': {
       const tokenUri = new URL(auth.tokenUri ?? `${config.uri}/v1/oauth/tokens`);
-      return new ClientCredentials({
+      return clientCredentials({
         auth,
         transport: openTransport(shared, tokenUri, 1),
         tokenUri,
@@ -99,22 +99,6 @@ const realmAndExtras = ({ headers, realm }: TargetConfig): Readonly<Record<strin
   ...headers,
   ...(realm === undefined ? {} : { 'polaris-realm': realm }),
 });
-
-async function readAuthorities(caFile: string): Promise<string> {
-  const refuse = (why: string, cause?: unknown) =>
-    new PushError('CONFIG_INVALID', `tls.ca_file ${caFile} ${why}.`, {
-      cause,
-      fix: 'Let tls.ca_file name a PEM file with the certificate of the authority that signed the server certificate.',
-    });
-  let pem: string;
-  try {
-    pem = await readFile(caFile, 'utf8');
-  } catch (error) {
-    throw refuse(`can't be read (${(error as NodeJS.ErrnoException).code ?? 'unknown reason'})`, error);
-  }
-  if (!pem.includes('-----BEGIN CERTIFICATE-----')) throw refuse('holds no PEM certificate');
-  return pem;
-}
 
 class PolarisTarget implements Target {
   readonly name: string;

@@ -4,7 +4,7 @@ import type { TableIdentifier } from '../core/types.ts';
 import { PushError } from '../errors/errors.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { ApplicablePolicy, PolicyClient, PolicyFilter } from './policies.ts';
-import { SingleFlight } from './single-flight.ts';
+import { SingleFlight } from '../runtime/single-flight.ts';
 
 /** What a policy's content says: JSON, or the error that names the policy (`POLICY_CONTENT_INVALID`). */
 export type PolicyContent =

@@ -1,12 +1,12 @@
 import type { Finding } from '../core/finding.ts';
 import { nextTimestamp } from '../core/timestamp.ts';
 import type { Notification, Outcome, RefusalReason, TableIdentifier } from '../core/types.ts';
+import type { Obstacle } from '../runtime/transport.ts';
 import type { CatalogConfig, CatalogDirectory } from './addressing.ts';
 import { deniedPrincipal, type Failure } from './classify.ts';
 import type { TargetConfig } from './config.ts';
 import { createCatalogCommand, grantCommands, PRIVILEGES, showCatalogCommand } from './provisioning.ts';
 import { failureOf, type Session } from './session.ts';
-import type { Obstacle } from './transport.ts';
 
 export type PreflightParts = {
   readonly session: Session;

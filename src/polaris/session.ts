@@ -1,12 +1,12 @@
 import hyperid from 'hyperid';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
+import type { Redactor } from '../runtime/redact.ts';
+import type { TokenSource } from '../runtime/token.ts';
+import type { Exchange, Obstacle, Transport } from '../runtime/transport.ts';
 import { readAnswer, type Answer } from './answer.ts';
 import { classifyFailure, type Failure } from './classify.ts';
 import type { TargetConfig } from './config.ts';
-import type { Redactor } from './redact.ts';
-import type { TokenSource } from './token.ts';
-import type { Exchange, Obstacle, Transport } from './transport.ts';
 
 /** What a request is for, in logs and metrics. */
 export type RequestKind = 'notify' | 'serves' | 'list' | 'config' | 'check' | 'policies' | 'load';
@@ -36,7 +36,7 @@ export type Reply =
 export type SessionOptions = {
   readonly config: TargetConfig;
   readonly transport: Transport;
-  readonly tokens: TokenSource;
+  readonly tokens: TokenSource<Failure>;
   readonly redactor: Redactor;
   readonly clock: Clock;
   readonly log: Log;
@@ -48,7 +48,7 @@ export class Session implements AsyncDisposable {
   readonly config: TargetConfig;
   readonly clock: Clock;
   readonly log: Log;
-  readonly tokens: TokenSource;
+  readonly tokens: TokenSource<Failure>;
   readonly #options: SessionOptions;
   readonly #basePath: string;
   readonly #requestId = hyperid({ urlSafe: true });

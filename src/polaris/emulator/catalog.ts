@@ -1,5 +1,6 @@
 import { type TableKey, keyOf } from '../../core/table.ts';
 import type { TableIdentifier } from '../../core/types.ts';
+import type { Attached, Policy } from './policy.ts';
 
 /** A table as the emulator serves it. Immutable: a commit replaces it, so identity tells whether it changed meanwhile. */
 export type ServedTable = {
@@ -36,6 +37,12 @@ export class Namespace {
   /** Metadata locations of views by name. */
   readonly views = new Map<string, string>();
   readonly genericTables = new Map<string, GenericTable>();
+  /** Defined here, which says nothing about where they are attached. */
+  readonly policies = new Map<string, Policy>();
+  /** To this namespace; to the catalog itself when it is the root. */
+  readonly attached: Attached = new Map();
+  /** To tables of this namespace, by their names. */
+  readonly attachedToTables = new Map<string, Attached>();
 
   constructor(levels: readonly string[], properties: Readonly<Record<string, string>>) {
     this.levels = levels;
@@ -43,7 +50,8 @@ export class Namespace {
   }
 
   get isEmpty(): boolean {
-    return [this.children, this.tables, this.views, this.genericTables].every((names) => names.size === 0);
+    const held = [this.children, this.tables, this.views, this.genericTables, this.policies];
+    return held.every((names) => names.size === 0);
   }
 }
 
@@ -115,10 +123,12 @@ export class Catalog {
     this.tables.set(keyOf({ namespace: namespace.levels, name }), served);
   }
 
-  /** False when there was none. */
+  /** With what is attached to it. False when there was none. */
   removeTable(table: TableIdentifier): boolean {
     this.tables.delete(keyOf(table));
-    return this.namespace(table.namespace)?.tables.delete(table.name) ?? false;
+    const namespace = this.namespace(table.namespace);
+    namespace?.attachedToTables.delete(table.name);
+    return namespace?.tables.delete(table.name) ?? false;
   }
 }
 

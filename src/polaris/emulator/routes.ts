@@ -25,6 +25,16 @@ import {
 import { notify } from './notifications.ts';
 import { issueToken } from './oauth.ts';
 import {
+  applicablePolicies,
+  attachPolicy,
+  createPolicy,
+  detachPolicy,
+  dropPolicy,
+  listPolicies,
+  loadPolicy,
+  updatePolicy,
+} from './policies.ts';
+import {
   assignCatalogRole,
   assignPrincipalRole,
   createPrincipal,
@@ -54,7 +64,7 @@ import {
 import { createView, dropView, listViews, loadView, registerView, replaceView, viewExists } from './views.ts';
 
 /** What a request asks for, coarsely: `latencyMs` and fault injection are given by it. */
-export type RequestKind = 'token' | 'config' | 'notification' | 'load' | 'list' | 'management' | 'other';
+export type RequestKind = 'token' | 'config' | 'notification' | 'load' | 'list' | 'management' | 'policy' | 'other';
 
 export type Route = {
   readonly kind: RequestKind;
@@ -131,18 +141,14 @@ add(`GET ${POLARIS}/generic-tables`, 'list', listGenericTables);
 add(`POST ${POLARIS}/generic-tables`, 'other', createGenericTable);
 add(`GET ${POLARIS}/generic-tables/{table}`, 'other', loadGenericTable);
 add(`DELETE ${POLARIS}/generic-tables/{table}`, 'other', dropGenericTable);
-for (const place of [
-  `GET ${POLARIS}/policies`,
-  `POST ${POLARIS}/policies`,
-  `GET ${POLARIS}/policies/{policy}`,
-  `PUT ${POLARIS}/policies/{policy}`,
-  `DELETE ${POLARIS}/policies/{policy}`,
-  `PUT ${POLARIS}/policies/{policy}/mappings`,
-  `POST ${POLARIS}/policies/{policy}/mappings`,
-  'GET /api/catalog/polaris/v1/{prefix}/applicable-policies',
-]) {
-  add(place, 'other', () => notEmulated('policies'));
-}
+add(`GET ${POLARIS}/policies`, 'policy', listPolicies);
+add(`POST ${POLARIS}/policies`, 'policy', createPolicy);
+add(`GET ${POLARIS}/policies/{policy}`, 'policy', loadPolicy);
+add(`PUT ${POLARIS}/policies/{policy}`, 'policy', updatePolicy);
+add(`DELETE ${POLARIS}/policies/{policy}`, 'policy', dropPolicy);
+add(`PUT ${POLARIS}/policies/{policy}/mappings`, 'policy', attachPolicy);
+add(`POST ${POLARIS}/policies/{policy}/mappings`, 'policy', detachPolicy);
+add('GET /api/catalog/polaris/v1/{prefix}/applicable-policies', 'policy', applicablePolicies);
 add(`POST ${CATALOG}/{prefix}/views/rename`, 'other', () => notEmulated('renaming views'));
 
 add(`GET ${MANAGEMENT}/catalogs`, 'management', listCatalogs);

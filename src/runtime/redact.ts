@@ -1,4 +1,4 @@
-import { Secrets } from '../runtime/secrets.ts';
+import { Secrets } from './secrets.ts';
 
 /** A request under way may still carry an older token, and its answer repeat it. */
 const TOKENS_KEPT = 4;

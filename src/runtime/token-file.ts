@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
-import type { Clock } from '../runtime/clock.ts';
-import type { Log } from '../runtime/log.ts';
+import type { Clock } from './clock.ts';
+import type { Log } from './log.ts';
 import type { Redactor } from './redact.ts';
 import { SingleFlight } from './single-flight.ts';
 import { isBearerToken, type TokenAnswer, type TokenSource } from './token.ts';

@@ -1,10 +1,10 @@
 import { getCACertificates } from 'node:tls';
 import { Pool, type Dispatcher } from 'undici';
-import type { Clock } from '../runtime/clock.ts';
-import type { TargetConfig } from './config.ts';
+import type { Clock } from './clock.ts';
+import type { HttpTimeouts } from './http-schema.ts';
 
 export type HttpRequest = {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'HEAD' | 'POST';
   /** From the slash behind the host on, percent-encoded; goes out as it is. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -34,7 +34,7 @@ export type Exchange =
 export type TransportOptions = {
   readonly origin: string;
   readonly connections: number;
-  readonly timeouts: TargetConfig['timeouts'];
+  readonly timeouts: HttpTimeouts;
   /** PEM certificates to trust besides those of the system. */
   readonly ca?: string | undefined;
   readonly clock: Clock;
@@ -60,7 +60,7 @@ export class Transport implements AsyncDisposable {
     this.#pool = new Pool(origin, {
       connections,
       pipelining: 1,
-      // What is known of Polaris's behaviour was recorded over HTTP/1.1.
+      // What is known of the servers' behaviour was recorded over HTTP/1.1.
       allowH2: false,
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectTimeout: timeouts.connectMs,
