@@ -35,6 +35,12 @@ export const ERRORS = {
     retry: 'never',
     exitCode: 2,
   },
+  HTTP_LISTEN_FAILED: {
+    summary: "The agent can't listen for HTTP requests.",
+    fix: 'Let http.listen name an address of this machine and a port that is free.',
+    retry: 'never',
+    exitCode: 2,
+  },
   FILE_UNREADABLE: {
     summary: 'The file of recorded states cannot be read.',
     fix: 'Name a readable file, as `polaris-push run --record FILE` writes it.',
