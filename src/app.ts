@@ -16,6 +16,7 @@ import type { Emit } from './pipeline/events.ts';
 import { openPolaris } from './polaris/client.ts';
 import type { Target } from './polaris/target.ts';
 import type { Clock } from './runtime/clock.ts';
+import { openHttpServer, type HttpServer, type Routes } from './runtime/http-server.ts';
 import type { Log } from './runtime/log.ts';
 import type { Random } from './runtime/random.ts';
 
@@ -45,10 +46,13 @@ type SelectionOptions = {
   readonly exclude?: readonly string[] | undefined;
 };
 
-/** The source of a configuration, in Polaris's names. `only` narrows it further, by the source's names. */
-export async function openSource(deps: AppDeps, only: Scope = everything): Promise<Connector> {
+/**
+ * The source of a configuration, in Polaris's names. `only` narrows it further, by the source's names; `hooks` is for one
+ * that is watched.
+ */
+export async function openSource(deps: AppDeps, only: Scope = everything, hooks?: Routes): Promise<Connector> {
   const { config, definition, clock, log } = deps;
-  const connector = await definition.open(config.source, { clock, log });
+  const connector = await definition.open(config.source, { clock, log, hooks });
   const selected = only === everything ? connector : scoped(connector, only, { clock });
   return scoped(selected, config.tables, { clock });
 }
@@ -76,26 +80,43 @@ export class App implements AsyncDisposable {
   readonly connector: Connector;
   readonly targets: readonly Target[];
   readonly ledger: Ledger & RequestInbox;
+  /** Where it can be asked, if it listens. */
+  readonly http: HttpServer | undefined;
   readonly #deps: AppDeps;
 
   private constructor(
     deps: AppDeps,
-    parts: { connector: Connector; targets: readonly Target[]; ledger: Ledger & RequestInbox },
+    parts: {
+      readonly connector: Connector;
+      readonly targets: readonly Target[];
+      readonly ledger: Ledger & RequestInbox;
+      readonly http: HttpServer | undefined;
+    },
   ) {
     this.#deps = deps;
     this.connector = parts.connector;
     this.targets = parts.targets;
     this.ledger = parts.ledger;
+    this.http = parts.http;
   }
 
-  /** Takes the ledger for this process. Throws `PushError`; asks neither source nor Polaris anything yet. */
-  static async open(deps: AppDeps, only: Scope = everything): Promise<App> {
+  /**
+   * Takes the ledger for this process, and with `listen` the address of `http.listen`. Throws `PushError`; asks neither
+   * source nor Polaris anything yet.
+   */
+  static async open(
+    deps: AppDeps,
+    only: Scope = everything,
+    { listen = false }: { readonly listen?: boolean | undefined } = {},
+  ): Promise<App> {
     await using opened = new AsyncDisposableStack();
     const ledger = opened.use(await openLedger(deps.config.ledger, deps));
-    const connector = opened.use(await openSource(deps, only));
+    const { http: address } = deps.config;
+    const http = listen && address !== undefined ? opened.use(await openHttpServer(address, deps)) : undefined;
+    const connector = opened.use(await openSource(deps, only, http));
     const targets = await openTargets(deps);
     opened.move();
-    return new App(deps, { connector, targets, ledger });
+    return new App(deps, { connector, targets, ledger, http });
   }
 
   /** Refuses a ledger that is of another source or of other catalogs; see `claim`. */
@@ -134,7 +155,8 @@ export class App implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // The ledger last: what the others still record at their end must find it open.
+    // First what asks the others. The ledger last: what the others still record at their end must find it open.
+    await this.http?.[Symbol.asyncDispose]();
     await Promise.allSettled([
       this.connector[Symbol.asyncDispose](),
       ...this.targets.map((t) => t[Symbol.asyncDispose]()),

@@ -50,9 +50,10 @@ async function run(context: CommandContext, options: RunOptions): Promise<ExitCo
   const withinMs = options.within === undefined ? undefined : durationOption('--within', options.within);
   if (withinMs !== undefined && once === undefined) throw new PushError('USAGE', '--within goes with --once.');
   await using file = await ndjsonFile('--record', options.record, 'a');
-  await using app = await App.open(depsOf(context));
+  await using app = await App.open(depsOf(context), undefined, { listen: true });
   const { connector, ledger, targets } = app;
   await app.claim(options.adoptLedger);
+  if (app.http !== undefined) log.info('listening', { host: app.http.host, port: app.http.port });
   await firstStart(app, signal);
   const report = runReport({ out, log, source: connector.source });
   const emit: Emit = (event) => {

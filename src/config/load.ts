@@ -56,7 +56,17 @@ export async function parseConfig(text: string, file: string, deps: LoadDeps): P
   const subject = { content: settled.content, schema, substituted };
   const problems = [...variables, ...kinds, ...settled.problems, ...problemsOf(parsed.error?.issues ?? [], subject)];
   if (problems.length > 0 || !parsed.success || connector === undefined) return fail(firstOfEach(problems));
+  const unheard = unheardOf(parsed.data, connector);
+  if (unheard !== undefined) return fail([unheard]);
   return { config: parsed.data, connector, written: { content: settled.content, schema, files: settled.files } };
+}
+
+/** What takes announcements needs a server that takes them. */
+function unheardOf({ source, http }: Config, connector: ConnectorDefinition<{ readonly kind: string }>) {
+  const key = http === undefined ? connector.hooked?.(source) : undefined;
+  if (key === undefined) return undefined;
+  const message = `needs http.listen, where it is taken; add a section "http: { listen: 127.0.0.1:9184 }"`;
+  return { path: ['source', key], message };
 }
 
 function readConfig(file: string): string {

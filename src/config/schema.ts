@@ -63,7 +63,7 @@ const httpConfig = z
       .string()
       .regex(LISTEN, { error: 'expected an address and a port, such as 127.0.0.1:9184' })
       .refine((text) => Number(LISTEN.exec(text)?.[2] ?? 0) <= 65_535, { error: 'a port is at most 65535' })
-      .describe('Address and port. Reserved: accepted and checked, but nothing listens there yet.'),
+      .describe('Address and port where `run` listens, without TLS; 127.0.0.1 is reachable from this machine only.'),
   })
   .transform(({ listen }) => {
     const [, host = '', port] = LISTEN.exec(listen) ?? [];
@@ -122,7 +122,7 @@ export const configSchema = <Source>(source: z.ZodType<Source>) =>
       )
       .default('keep'),
     drops: dropsConfig.describe('What happens to tables that vanished from the source.').prefault({}),
-    http: httpConfig.describe('Reserved for health, metrics and a status page; off when absent.').optional(),
+    http: httpConfig.describe('The HTTP server of `run`, for webhooks; off when absent.').optional(),
     shutdown: shutdownConfig.describe('How the agent stops.').prefault({}),
     log: logConfig.describe('What is logged, and how.').prefault({}),
   });

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Finding } from '../core/finding.ts';
 import type { Change, EpochMillis, Position, TableIdentifier, TableState } from '../core/types.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { Routes } from '../runtime/http-server.ts';
 import type { Log } from '../runtime/log.ts';
 
 /**
@@ -42,13 +43,20 @@ export interface Connector extends AsyncDisposable {
   resolve(tables: readonly TableIdentifier[], signal: AbortSignal): Promise<readonly TableState[]>;
 }
 
-export type ConnectorDeps = { readonly clock: Clock; readonly log: Log };
+export type ConnectorDeps = {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The agent's HTTP server, for sources that announce changes themselves. Undefined where nothing is watched. */
+  readonly hooks?: Routes | undefined;
+};
 
 /** What one folder under connectors/ exports as default. */
 export interface ConnectorDefinition<Config> {
   readonly kind: string;
   /** A strict object with `kind: z.literal(...)`; every key has a description. */
   readonly config: z.ZodType<Config>;
+  /** The key under `source` that takes announcements at the agent's HTTP server (`ConnectorDeps.hooks`), if it is set. */
+  hooked?(config: Config): string | undefined;
   /** Preflight: versions, settings, privileges. Writes nothing, and reports instead of throwing. */
   check(config: Config, deps: ConnectorDeps, signal: AbortSignal): AsyncIterable<Finding>;
   open(config: Config, deps: ConnectorDeps): Promise<Connector>;
