@@ -10,9 +10,10 @@ import { fromTemporaryCredentials } from '@aws-sdk/credential-providers';
 import type { ConnectorDeps } from '../../src/connector/connector.ts';
 import { showTable } from '../../src/core/table.ts';
 import { PushError } from '../../src/errors/errors.ts';
+import { ClockSkew } from '../../src/runtime/clock-skew.ts';
 import type { GlueConfig } from './config.ts';
 import { awsFailure, isThrottling } from './failure.ts';
-import { CallBudget, ClockSkew, Meter } from './meter.ts';
+import { CallBudget, Meter } from './meter.ts';
 import { connectQueue, type Queue } from './queue.ts';
 import { queueOf, type Action, type Place } from './statement.ts';
 
@@ -48,10 +49,13 @@ export type Aws = {
 /** A receive waits for `wait_time` at the server, so its answer takes longer than others. */
 const CONNECT_TIMEOUT_MS = 5_000;
 
+const CLOCK_FIX =
+  'Let this host synchronize its clock (NTP). Tables stay right, but AWS refuses requests that are 5 minutes off.';
+
 /** Makes the clients. Throws `GLUE_REGION_MISSING`; asks AWS nothing yet. */
 export async function openAws(config: GlueConfig, deps: ConnectorDeps): Promise<Aws> {
   const address = config.queueUrl === undefined ? undefined : queueOf(config.queueUrl);
-  const skew = new ClockSkew(deps.log, config.maxClockSkewMs);
+  const skew = new ClockSkew(deps.log, config.maxClockSkewMs, CLOCK_FIX);
   const meter = new Meter(skew);
   const given = config.region ?? address?.region;
   const credentials = config.role === undefined ? {} : { credentials: assumed(config, config.role, given) };

@@ -5,7 +5,7 @@ import type { Aws, Page } from './aws.ts';
 import { watchesDatabase, type GlueConfig } from './config.ts';
 import { isDenied, isNotFound, nameOf } from './failure.ts';
 import type { KnownTables } from './known.ts';
-import { merged } from './merged.ts';
+import { merged } from '../../src/runtime/merged.ts';
 import type { DatabaseReasons } from './resolve.ts';
 import { fingerprintOf, stateOf, whyNotDatabase } from './state.ts';
 import { warnIfStripped } from './stripped.ts';

@@ -1,5 +1,5 @@
 import type { Clock } from '../../src/runtime/clock.ts';
-import type { Log } from '../../src/runtime/log.ts';
+import type { ClockSkew } from '../../src/runtime/clock-skew.ts';
 
 /** What the connector counts, for logs, tests and whoever exports figures. All counts are since it was opened. */
 export type GlueFigures = {
@@ -75,50 +75,6 @@ export class Meter {
       ignored: Object.fromEntries(this.#ignored),
       reread: count('reread'),
     };
-  }
-}
-
-/**
- * AWS's clock as its answers' `Date` shows it. That header has whole seconds, so one answer bounds the difference to a
- * second and the time that it took; several answers together bound it closely. It matters, because a state's time is ours.
- */
-export class ClockSkew {
-  readonly #log: Log;
-  readonly #maxMs: number;
-  #lowMs = Number.NEGATIVE_INFINITY;
-  #highMs = Number.POSITIVE_INFINITY;
-  #warned = false;
-
-  constructor(log: Log, maxMs: number) {
-    this.#log = log;
-    this.#maxMs = maxMs;
-  }
-
-  /** How far AWS is ahead of us, ms: the middle of what is possible. */
-  get ms(): number | undefined {
-    return this.#highMs === Number.POSITIVE_INFINITY ? undefined : Math.round((this.#lowMs + this.#highMs) / 2);
-  }
-
-  /** @param date The header of an answer, e.g. `Tue, 15 Nov 1994 08:12:31 GMT`; others are ignored. */
-  answered(date: string | undefined, sentAt: number, receivedAt: number): void {
-    const theirs = Date.parse(date ?? '');
-    if (Number.isNaN(theirs)) return;
-    // They wrote it within its second, and between our sending and receiving.
-    const [low, high] = [theirs - receivedAt, theirs + 1000 - sentAt];
-    if (low > this.#highMs || high < this.#lowMs) [this.#lowMs, this.#highMs] = [low, high]; // one clock has stepped
-    else [this.#lowMs, this.#highMs] = [Math.max(low, this.#lowMs), Math.min(high, this.#highMs)];
-    this.#warn();
-  }
-
-  #warn(): void {
-    const beyond = this.#lowMs > this.#maxMs || this.#highMs < -this.#maxMs;
-    if (beyond && !this.#warned)
-      this.#log.warn('clock-skewed', {
-        aheadMs: -(this.ms ?? 0),
-        fix: 'Let this host synchronize its clock (NTP). Tables stay right, but AWS refuses requests that are 5 minutes off.',
-      });
-    if (!beyond && this.#warned) this.#log.info('clock-synchronized', { aheadMs: -(this.ms ?? 0) });
-    this.#warned = beyond;
   }
 }
 

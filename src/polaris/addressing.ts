@@ -1,7 +1,7 @@
 import { SingleFlight } from '../runtime/single-flight.ts';
 import { parseJson } from './answer.ts';
 import type { Failure } from './classify.ts';
-import { DEFAULT_SEPARATOR, encodePrefix, encodeSeparator, type Addressing } from './names.ts';
+import { DEFAULT_SEPARATOR, encodePrefix, encodeSeparator, type Addressing } from '../runtime/rest-names.ts';
 import { failureOf, type Session } from './session.ts';
 
 /** What the server says about the catalog before anything else is asked. */

@@ -16,7 +16,7 @@ import type { AuthConfig, TargetConfig } from './config.ts';
 import { etagOf } from './etag.ts';
 import { toError } from './failure.ts';
 import { listTables } from './listing.ts';
-import { encodeTable } from './names.ts';
+import { encodeTable } from '../runtime/rest-names.ts';
 import { preflight } from './preflight.ts';
 import { failureOf, Session, type Reply, type RequestSeen } from './session.ts';
 import type { Target } from './target.ts';

@@ -3,7 +3,7 @@ import { PushError } from '../errors/errors.ts';
 import { parseJson } from './answer.ts';
 import { saysNoSuchNamespace } from './classify.ts';
 import { toError } from './failure.ts';
-import { encodeNamespace, type Addressing } from './names.ts';
+import { encodeNamespace, type Addressing } from '../runtime/rest-names.ts';
 import { failureOf, type Reply, type Session } from './session.ts';
 
 const PAGE_SIZE = 1000;

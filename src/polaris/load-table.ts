@@ -4,7 +4,7 @@ import { PushError } from '../errors/errors.ts';
 import { parseJson } from './answer.ts';
 import { deniedPrincipal, saysNoSuchTable } from './classify.ts';
 import { toError } from './failure.ts';
-import { encodeTable, type Addressing } from './names.ts';
+import { encodeTable, type Addressing } from '../runtime/rest-names.ts';
 import { grantCommands } from './provisioning.ts';
 import { failureOf, type Reply, type Session } from './session.ts';
 

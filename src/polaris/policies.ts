@@ -8,7 +8,7 @@ import { openSession, type PolarisDeps } from './client.ts';
 import type { TargetConfig } from './config.ts';
 import { toError } from './failure.ts';
 import { forbidden, loadTable, type LoadedTable, type LoadTableOptions } from './load-table.ts';
-import { encodeNamespace, encodeTable, type Addressing, type Encoded } from './names.ts';
+import { encodeNamespace, encodeTable, type Addressing, type Encoded } from '../runtime/rest-names.ts';
 import { failureOf, type Reply, type Session } from './session.ts';
 
 /** A policy as it applies to one table or namespace. */

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { HeldMessages } from '../../../connectors/glue/held.ts';
-import { ClockSkew, Meter } from '../../../connectors/glue/meter.ts';
+import { Meter } from '../../../connectors/glue/meter.ts';
+import { ClockSkew } from '../../../src/runtime/clock-skew.ts';
 import type { Queue, Receipt, Received } from '../../../connectors/glue/queue.ts';
 import { silentLog } from '../../../src/runtime/log.ts';
 import { ManualClock } from '../../runtime/manual-clock.ts';
@@ -19,7 +20,7 @@ function open() {
     return [];
   };
   const queue = { delete: note('delete'), hide: note('hide') } as Partial<Queue> as Queue;
-  const meter = new Meter(new ClockSkew(silentLog, 5_000));
+  const meter = new Meter(new ClockSkew(silentLog, 5_000, 'Synchronize it.'));
   const held = new HeldMessages(queue, VISIBILITY_MS, { deps: { clock, log: silentLog }, meter });
   const take = (id: string, receipt = id) => held.take(message(id, receipt), clock.monotonicMs());
   return { clock, calls, held, take };

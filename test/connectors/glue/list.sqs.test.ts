@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Table } from '@aws-sdk/client-glue';
-import { merged } from '../../../connectors/glue/merged.ts';
+import { merged } from '../../../src/runtime/merged.ts';
 import { showTable } from '../../../src/core/table.ts';
 import { grantMissing, throttling } from '../../fixtures/glue-stub.ts';
 import { GlueError } from '../../fixtures/glue-catalog.ts';

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { CallBudget, ClockSkew, Meter } from '../../../connectors/glue/meter.ts';
+import { CallBudget, Meter } from '../../../connectors/glue/meter.ts';
+import { ClockSkew } from '../../../src/runtime/clock-skew.ts';
 import { seededRandom } from '../../../src/runtime/random.ts';
 import type { Log } from '../../../src/runtime/log.ts';
 import { silentLog } from '../../../src/runtime/log.ts';
@@ -9,7 +10,7 @@ const NOON = Date.UTC(2026, 0, 1, 12);
 const header = (ms: number) => new Date(ms).toUTCString();
 
 test('one answer bounds the difference of the clocks to a second, many bound it closely', () => {
-  const skew = new ClockSkew(silentLog, 5_000);
+  const skew = new ClockSkew(silentLog, 5_000, 'Synchronize it.');
   expect(skew.ms).toBeUndefined();
   const random = seededRandom(7);
   const ahead = 12_345;
@@ -22,14 +23,14 @@ test('one answer bounds the difference of the clocks to a second, many bound it 
 });
 
 test('a step of either clock is followed', () => {
-  const skew = new ClockSkew(silentLog, 5_000);
+  const skew = new ClockSkew(silentLog, 5_000, 'Synchronize it.');
   skew.answered(header(NOON), NOON, NOON + 10);
   skew.answered(header(NOON + 60_000), NOON, NOON + 10);
   expect(Math.abs((skew.ms ?? 0) - 60_000)).toBeLessThan(600);
 });
 
 test('answers without a usable date say nothing', () => {
-  const skew = new ClockSkew(silentLog, 5_000);
+  const skew = new ClockSkew(silentLog, 5_000, 'Synchronize it.');
   for (const date of [undefined, '', 'yesterday']) skew.answered(date, NOON, NOON + 10);
   expect(skew.ms).toBeUndefined();
 });
@@ -37,7 +38,7 @@ test('answers without a usable date say nothing', () => {
 test('a clock that is too far off is warned of once, and again only after it was right', () => {
   const lines: string[] = [];
   const log: Log = { ...silentLog, warn: (event) => void lines.push(event), info: (event) => void lines.push(event) };
-  const skew = new ClockSkew(log, 5_000);
+  const skew = new ClockSkew(log, 5_000, 'Synchronize it.');
   const answer = (ahead: number) => skew.answered(header(NOON + ahead), NOON, NOON + 10);
   for (const ahead of [0, 4_000, 60_000, 61_000, 0, -60_000]) answer(ahead);
   expect(lines).toEqual(['clock-skewed', 'clock-synchronized', 'clock-skewed']);
@@ -62,7 +63,7 @@ test('a budget lets through what it allows, in order, and makes up for rest by n
 });
 
 test('figures count calls by operation', () => {
-  const meter = new Meter(new ClockSkew(silentLog, 5_000));
+  const meter = new Meter(new ClockSkew(silentLog, 5_000, 'Synchronize it.'));
   for (const operation of ['GetTable', 'GetTable', 'GetTables']) meter.called(operation);
   meter.add('received', 3);
   meter.ignored('foreign');

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { TableIdentifier } from '../../src/core/types.ts';
-import { DEFAULT_SEPARATOR, encodePrefix, encodeSeparator, encodeTable } from '../../src/polaris/names.ts';
+import { DEFAULT_SEPARATOR, encodePrefix, encodeSeparator, encodeTable } from '../../src/runtime/rest-names.ts';
 
 const table = (namespace: readonly string[], name: string): TableIdentifier => ({ namespace, name });
 

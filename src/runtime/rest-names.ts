@@ -81,5 +81,5 @@ function decoded(text: string): string {
 
 const unaddressable = (reason: string): Encoded => ({
   kind: 'unaddressable',
-  reason: `Polaris cannot address it: ${reason}.`,
+  reason: `It cannot be addressed: ${reason}.`,
 });
