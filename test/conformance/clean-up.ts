@@ -33,6 +33,10 @@ async function empty(replay: Replay, catalog: string, levels: readonly string[])
     const names = listed((await replay.send('GET', path)).body, 'identifiers').map((item) => String(at(item, 'name')));
     for (const name of names) await replay.send('DELETE', `${path}/${encoded(name)}`);
   }
+  const policies = `${replay.polarisPath(catalog)}/${inside}/policies`;
+  for (const policy of listed((await replay.send('GET', policies)).body, 'identifiers')) {
+    await replay.send('DELETE', `${policies}/${encoded(String(at(policy, 'name')))}?detach-all=true`);
+  }
 }
 
 const listed = (body: unknown, key: string): readonly unknown[] => {

@@ -15,6 +15,7 @@ import { names } from './topics/names.ts';
 import { namespaces } from './topics/namespaces.ts';
 import { genericTables, views } from './topics/other-holders.ts';
 import { payloads, timestamps, types } from './topics/payloads.ts';
+import { policies } from './topics/policies.ts';
 import { privileges } from './topics/privileges.ts';
 import { etags, pagination, reads } from './topics/reads.ts';
 import { setup } from './topics/setup.ts';
@@ -42,6 +43,7 @@ const TOPICS: readonly Topic[] = [
   staticFacade,
   views,
   genericTables,
+  policies,
   limits,
   catalogs,
   etags,
