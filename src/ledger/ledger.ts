@@ -1,4 +1,5 @@
 import type { Entry, LedgerRecord, Position, TableIdentifier } from '../core/types.ts';
+import type { Outbox, OutboxRecord } from './outbox.ts';
 
 /** How many entries of a target are in which state. */
 export type Totals = {
@@ -10,6 +11,9 @@ export type Totals = {
   readonly parked: number;
   readonly skipped: number;
 };
+
+/** What `append` takes. */
+export type AnyRecord = LedgerRecord | OutboxRecord;
 
 /**
  * The agent's memory. One process owns a ledger at a time. Reads see everything appended before, durable or not,
@@ -27,9 +31,11 @@ export interface Ledger extends AsyncDisposable {
   /** Names of the targets that have entries. */
   targets(): readonly string[];
   position(source: string): Position | undefined;
+  /** Events of admitted notifications, on their way to sinks. */
+  readonly outbox: Outbox;
   /**
-   * Folds the records into their entries, in order. Resolves when all of them are durable; rejects with `PushError`
+   * Folds the records into their entries and the outbox, in order. Resolves when all of them are durable; rejects with `PushError`
    * when none of them may be relied on, after which the ledger accepts nothing more. Concurrent calls share a commit.
    */
-  append(records: readonly LedgerRecord[]): Promise<void>;
+  append(records: readonly AnyRecord[]): Promise<void>;
 }

@@ -1,9 +1,11 @@
 import { blank, fold } from '../core/fold.ts';
 import { keyOf, type TableKey } from '../core/table.ts';
-import type { Entry, EntryRecord, LedgerRecord, Position, TableIdentifier } from '../core/types.ts';
+import type { Entry, EntryRecord, Position, TableIdentifier } from '../core/types.ts';
 import { PushError } from '../errors/errors.ts';
 import type { Request, RequestInbox, RequestOrder } from './inbox.ts';
-import type { Ledger, Totals } from './ledger.ts';
+import type { AnyRecord, Ledger, Totals } from './ledger.ts';
+import { MemoryOutbox, type StoredEvent } from './memory-outbox.ts';
+import { isOutboxRecord, type OutboxRecord } from './outbox.ts';
 import { emptyTally, isUnfinished, recount, type Tally } from './totals.ts';
 
 export type MemoryLedgerOptions = {
@@ -17,15 +19,17 @@ type State = {
   readonly positions: ReadonlyMap<string, Position>;
   readonly requests: readonly Request[];
   readonly lastRequest: number;
+  readonly events: readonly StoredEvent[];
 };
 
-const NOTHING: State = { entries: new Map(), positions: new Map(), requests: [], lastRequest: 0 };
+const NOTHING: State = { entries: new Map(), positions: new Map(), requests: [], lastRequest: 0, events: [] };
 
 /**
  * A ledger for tests and simulations: as durable as the process, and able to lose what a real one would lose. It owns
  * nothing outside, so any number may exist at once.
  */
 export class MemoryLedger implements Ledger, RequestInbox {
+  readonly outbox: MemoryOutbox;
   readonly #schedule: (commit: () => void) => void;
   readonly #entries = new Map<string, Map<TableKey, Entry>>();
   readonly #tallies = new Map<string, Tally>();
@@ -33,6 +37,8 @@ export class MemoryLedger implements Ledger, RequestInbox {
   /** Entries as they were at the last commit, of those appended to since; undefined for new ones. */
   readonly #before = new Map<string, Map<TableKey, Entry | undefined>>();
   #durablePositions: ReadonlyMap<string, Position>;
+  /** Of the next commit. */
+  #freshEvents: OutboxRecord[] = [];
   #requests: Request[];
   #lastRequest: number;
   #takenRequest = 0;
@@ -51,6 +57,7 @@ export class MemoryLedger implements Ledger, RequestInbox {
     this.#durablePositions = state.positions;
     this.#requests = [...state.requests];
     this.#lastRequest = state.lastRequest;
+    this.outbox = new MemoryOutbox(state.events, () => this.#requireOpen());
   }
 
   /**
@@ -110,10 +117,11 @@ export class MemoryLedger implements Ledger, RequestInbox {
     return this.#positions.get(source);
   }
 
-  append(records: readonly LedgerRecord[]): Promise<void> {
+  append(records: readonly AnyRecord[]): Promise<void> {
     if (this.#end !== undefined) return Promise.reject(this.#end);
     for (const record of records) {
       if (record.kind === 'position') this.#positions.set(record.source, record.position);
+      else if (isOutboxRecord(record)) this.#freshEvents.push(record);
       else this.#fold(record);
     }
     if (records.length === 0 && this.#batch === undefined) return Promise.resolve();
@@ -166,6 +174,7 @@ export class MemoryLedger implements Ledger, RequestInbox {
     this.#requests = this.#requests.filter(({ id }) => id > this.#takenRequest);
     this.#batch = undefined;
     batch.resolve();
+    this.outbox.commit(this.#freshEvents.splice(0));
   }
 
   #durable(): State {
@@ -178,7 +187,13 @@ export class MemoryLedger implements Ledger, RequestInbox {
       }
       if (current.size === 0) entries.delete(target);
     }
-    return { entries, positions: this.#durablePositions, requests: this.#requests, lastRequest: this.#lastRequest };
+    return {
+      entries,
+      positions: this.#durablePositions,
+      requests: this.#requests,
+      lastRequest: this.#lastRequest,
+      events: this.outbox.durable,
+    };
   }
 
   #requireOpen(): void {

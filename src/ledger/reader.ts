@@ -4,6 +4,8 @@ import type { Entry, Position, TableIdentifier } from '../core/types.ts';
 import { EntryTable, type EntryFilter } from './entry-table.ts';
 import type { Ledger, Totals } from './ledger.ts';
 import { findLocation } from './location.ts';
+import { OutboxTable } from './outbox-table.ts';
+import type { OutboxReader } from './outbox.ts';
 import { isOwned, ownerOf, type Owner } from './ownership.ts';
 import { requireLedger } from './requests.ts';
 import { requireCurrentVersion } from './schema.ts';
@@ -14,7 +16,8 @@ import { emptyTally } from './totals.ts';
  * A ledger seen from another process, while its owner works on or when nobody does. Each call sees what is durable at
  * its moment; a walk over entries sees each page at its own. All throw `PushError`.
  */
-export interface LedgerReader extends Omit<Ledger, 'append' | keyof AsyncDisposable>, Disposable {
+export interface LedgerReader extends Omit<Ledger, 'append' | 'outbox' | keyof AsyncDisposable>, Disposable {
+  readonly outbox: OutboxReader;
   /** Parked entries of a target. */
   parked(target: string): Iterable<Entry>;
   /** Who opened the ledger last, and whether that process still owns it. */
@@ -46,6 +49,7 @@ export function openLedgerReader(path: string): LedgerReader {
 const READ_WAIT_MS = 2000;
 
 class SqliteReader implements LedgerReader {
+  readonly outbox: OutboxReader;
   readonly #db: DatabaseSync;
   readonly #path: string;
   readonly #resources: Disposable;
@@ -56,6 +60,7 @@ class SqliteReader implements LedgerReader {
     this.#path = path;
     this.#resources = resources;
     this.#table = new EntryTable(db);
+    this.outbox = new OutboxTable(db, (read) => this.#read(read));
   }
 
   entry(target: string, table: TableIdentifier): Entry | undefined {

@@ -65,6 +65,25 @@ export const MIGRATIONS: readonly string[] = [
     body TEXT NOT NULL
   ) STRICT;
   `,
+  `
+  -- Events on their way to a sink. id: its place, given in the order of time; kept by an event that takes another one's
+  -- place, which the timestamp of its notification tells from the other. body: a CloudEvent, JSON.
+  CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY,
+    sink TEXT NOT NULL,
+    target TEXT NOT NULL,
+    table_key TEXT NOT NULL,
+    timestamp INTEGER NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    buried_since INTEGER,
+    reason TEXT
+  ) STRICT;
+
+  CREATE INDEX outbox_tables ON outbox (sink, target, table_key, id);
+  CREATE INDEX outbox_waiting ON outbox (sink, id) WHERE buried_since IS NULL;
+  CREATE INDEX outbox_buried ON outbox (sink, id) WHERE buried_since IS NOT NULL;
+  `,
 ];
 
 /**

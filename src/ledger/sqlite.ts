@@ -3,15 +3,18 @@ import { statSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { blank, fold } from '../core/fold.ts';
 import { keyOf, type TableKey } from '../core/table.ts';
-import type { Entry, EntryRecord, LedgerRecord, Position, TableIdentifier } from '../core/types.ts';
+import type { Entry, EntryRecord, Position, TableIdentifier } from '../core/types.ts';
 import { PushError } from '../errors/errors.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { LedgerConfig } from './config.ts';
 import { EntryTable, EntryWriter, type EntryFilter, type TargetRow } from './entry-table.ts';
 import type { Request, RequestInbox } from './inbox.ts';
-import type { Ledger, Totals } from './ledger.ts';
+import type { AnyRecord, Ledger, Totals } from './ledger.ts';
 import { networkFileSystemOf, prepareLocation } from './location.ts';
+import { OutboxListeners } from './outbox-listeners.ts';
+import { OutboxTable, OutboxWriter } from './outbox-table.ts';
+import { isOutboxRecord, type Outbox, type OutboxRecord } from './outbox.ts';
 import { inUse, ownerOf, recordOwner, takeOwnership } from './ownership.ts';
 import { readRequests } from './requests.ts';
 import { migrate, quickCheck, versionOf } from './schema.ts';
@@ -117,13 +120,17 @@ type Parts = {
 };
 
 class SqliteLedger implements Ledger, RequestInbox {
+  readonly outbox: Outbox;
   readonly #parts: Parts;
   readonly #resources: Disposable;
   readonly #table: EntryTable;
   readonly #writer: EntryWriter;
+  readonly #outboxWriter: OutboxWriter;
+  readonly #listeners = new OutboxListeners();
   readonly #statements: Readonly<Record<'begin' | 'commit' | 'dataVersion' | 'deleteRequests', StatementSync>>;
   readonly #targets = new Map<string, LiveTarget>();
   readonly #freshPositions = new Map<string, Position>();
+  #freshEvents: OutboxRecord[] = [];
   /** What waits for the next commit waits for this promise. */
   #batch: PromiseWithResolvers<void> | undefined;
   #busySinceMs: number | undefined;
@@ -143,6 +150,8 @@ class SqliteLedger implements Ledger, RequestInbox {
     this.#resources = resources;
     this.#table = new EntryTable(db);
     this.#writer = new EntryWriter(db);
+    this.outbox = new SqliteOutbox(db, (read) => this.#read(read), this.#listeners);
+    this.#outboxWriter = new OutboxWriter(db);
     this.#statements = {
       begin: db.prepare('BEGIN IMMEDIATE'),
       commit: db.prepare('COMMIT'),
@@ -186,11 +195,12 @@ class SqliteLedger implements Ledger, RequestInbox {
     return this.#read(() => this.#freshPositions.get(source) ?? this.#table.position(source));
   }
 
-  append(records: readonly LedgerRecord[]): Promise<void> {
+  append(records: readonly AnyRecord[]): Promise<void> {
     if (this.#end !== undefined) return Promise.reject(this.#end);
     try {
       for (const record of records) {
         if (record.kind === 'position') this.#freshPositions.set(record.source, record.position);
+        else if (isOutboxRecord(record)) this.#freshEvents.push(record);
         else this.#fold(record);
       }
     } catch (error) {
@@ -311,10 +321,12 @@ class SqliteLedger implements Ledger, RequestInbox {
     }
     for (const { fresh } of this.#targets.values()) fresh.clear();
     this.#freshPositions.clear();
+    this.#freshEvents = [];
     this.#commits += 1;
     this.#deletedRequest = this.#takenRequest;
     this.#batch = undefined;
     batch.resolve();
+    this.#listeners.tell(this.#outboxWriter.takeReady());
   }
 
   /** False if another process is writing; the commit is then tried again in a moment. */
@@ -358,6 +370,7 @@ class SqliteLedger implements Ledger, RequestInbox {
       live.row ??= { id, name: live.name, totals: live.tally };
     }
     for (const [source, position] of this.#freshPositions) this.#writer.putPosition(source, position);
+    for (const record of this.#freshEvents) this.#outboxWriter.write(record);
     if (this.#takenRequest > this.#deletedRequest) this.#statements.deleteRequests.run(this.#takenRequest);
   }
 
@@ -389,5 +402,18 @@ class SqliteLedger implements Ledger, RequestInbox {
 
   #dataVersion(): unknown {
     return this.#statements.dataVersion.get()?.['data_version'];
+  }
+}
+
+class SqliteOutbox extends OutboxTable implements Outbox {
+  readonly #listeners: OutboxListeners;
+
+  constructor(db: DatabaseSync, guard: <T>(read: () => T) => T, listeners: OutboxListeners) {
+    super(db, guard);
+    this.#listeners = listeners;
+  }
+
+  follow(sink: string, listener: Parameters<Outbox['follow']>[1]): Disposable {
+    return this.#listeners.add(sink, listener);
   }
 }

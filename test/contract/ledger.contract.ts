@@ -5,6 +5,7 @@ import type { Entry, EntryRecord, TableIdentifier, Timestamp } from '../../src/c
 import { PushError } from '../../src/errors/errors.ts';
 import type { RequestInbox, RequestOrder } from '../../src/ledger/inbox.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
+import { outboxContract } from './outbox.contract.ts';
 import { contentsOf, contentsOfModel, HOSTILE_NAMES, LedgerModel, records, TARGETS } from './ledger-records.ts';
 
 export type TestedLedger = Ledger & RequestInbox;
@@ -57,6 +58,7 @@ export function ledgerContract(name: string, create: () => Promise<LedgerFixture
     naming(create);
     requesting(create);
     ending(create);
+    outboxContract(create, runs);
   });
 }
 

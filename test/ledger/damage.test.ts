@@ -3,7 +3,7 @@ import { open, readFile, rename, stat, truncate, writeFile } from 'node:fs/promi
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import type { EntryRecord } from '../../src/core/types.ts';
+import type { EntryRecord, Timestamp } from '../../src/core/types.ts';
 import { PushError } from '../../src/errors/errors.ts';
 import { openLedgerReader } from '../../src/ledger/reader.ts';
 import { openRequests } from '../../src/ledger/requests.ts';
@@ -152,6 +152,43 @@ describe('A ledger of another release', () => {
     again.exec('PRAGMA user_version = 0');
     expect(versionOf(again, place.path)).toBe(0);
     expect(() => openLedgerReader(place.path)).toThrow(expect.objectContaining({ code: 'LEDGER_OLDER' }));
+  });
+});
+
+describe('A ledger written before there was an outbox', () => {
+  test('is brought up to date with all it holds, and takes events from then on', async () => {
+    await using place = await temporaryLedger();
+    using db = new DatabaseSync(place.path);
+    migrate(db, 0, MIGRATIONS.slice(0, 1));
+    db.exec(`
+      INSERT INTO targets VALUES (1, 'main', 1, 1, 0, 0, 0);
+      INSERT INTO entries (target, table_key, seen, settled, doubt, last_timestamp, delivered_type, delivered_timestamp)
+        VALUES (1, '["sales","orders"]', 3, 3, 0, 17, 'CREATE', 17);
+      INSERT INTO positions VALUES ('a', '42');
+      INSERT INTO requests (submitted_at, body) VALUES (5, '{"kind":"retry"}')`);
+    db.close();
+    const table = { namespace: ['sales'], name: 'orders' };
+    expect(() => openLedgerReader(place.path)).toThrow(expect.objectContaining({ code: 'LEDGER_OLDER' }));
+    await using ledger = await place.open();
+    expect(ledger.entry('main', table)).toMatchObject({ seen: 3, delivered: { type: 'CREATE', timestamp: 17 } });
+    expect(ledger.totals('main')).toMatchObject({ entries: 1, delivered: 1 });
+    expect(ledger.position('a')).toBe('42');
+    expect(ledger.takeRequests()).toMatchObject([{ kind: 'retry' }]);
+    expect(ledger.outbox.sinks()).toEqual([]);
+    const timestamp = 18 as Timestamp;
+    const event = {
+      kind: 'event',
+      sink: 'hook',
+      target: 'main',
+      table,
+      timestamp,
+      at: 1,
+      body: '{}',
+      limit: 0,
+    } as const;
+    await ledger.append([event]);
+    using reader = openLedgerReader(place.path);
+    expect(reader.outbox.totals('hook')).toEqual({ waiting: 1, buried: 0, oldest: 1 });
   });
 });
 

@@ -7,6 +7,7 @@ import { PushError } from '../../src/errors/errors.ts';
 import type { RequestInbox } from '../../src/ledger/inbox.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import type { MemoryLedger } from '../../src/ledger/memory.ts';
+import { isOutboxRecord } from '../../src/ledger/outbox.ts';
 import { Driver } from '../../src/pipeline/driver.ts';
 import type { PipelineEvent } from '../../src/pipeline/events.ts';
 import { runPipeline } from '../../src/pipeline/pipeline.ts';
@@ -362,9 +363,13 @@ const watched = (ledger: MemoryLedger, onAppend: Checker['appends']): Ledger & R
   targets: () => ledger.targets(),
   position: (source) => ledger.position(source),
   takeRequests: () => ledger.takeRequests(),
+  outbox: ledger.outbox,
   append: (records) => {
     const durable = ledger.append(records);
-    onAppend(records, durable);
+    onAppend(
+      records.filter((record) => !isOutboxRecord(record)),
+      durable,
+    );
     return durable;
   },
   [Symbol.asyncDispose]: () => ledger[Symbol.asyncDispose](),
