@@ -19,8 +19,9 @@ import { OLDEST_JDK, type Jdk } from './toolchain.ts';
 const DEPENDENCY_PLUGIN = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1';
 
 /**
- * What a Java process consists of. A jar is `group:artifact:version`; with `!` in front it comes without the jars it
- * depends on, because those drag in a whole Hadoop, or versions that don't go together.
+ * What a Java process consists of. A jar is `group:artifact:version`, or `group:artifact:version:classifier`; with `!`
+ * in front it comes without the jars it depends on, because those drag in a whole Hadoop, or versions that don't go
+ * together.
  */
 export type Parts = {
   readonly name: string;
@@ -149,7 +150,8 @@ ${dependencies.join('\n')}
 
 function dependency(coordinates: string, kind: string): string {
   const alone = coordinates.startsWith('!');
-  const [group = '', artifact = '', version = ''] = coordinates.slice(alone ? 1 : 0).split(':');
+  const [group = '', artifact = '', version = '', classifier] = coordinates.slice(alone ? 1 : 0).split(':');
+  const classified = classifier === undefined ? '' : `<classifier>${classifier}</classifier>`;
   const exclusions = '<exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>';
-  return `    <dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${version}</version>${kind}${alone ? exclusions : ''}</dependency>`;
+  return `    <dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${version}</version>${kind}${classified}${alone ? exclusions : ''}</dependency>`;
 }

@@ -77,6 +77,20 @@ export class Child implements AsyncDisposable {
   }
 }
 
+/** A server that prints its address as the first line of its output; resolves once it has. */
+export async function startServer(options: Omit<ChildOptions, 'onLine'>): Promise<{ child: Child; address: string }> {
+  let address = '';
+  const child = new Child({
+    ...options,
+    onLine: (line) => {
+      address ||= line;
+    },
+  });
+  await until(`${child.name} serves`, () => address !== '' || !child.alive, { timeoutMs: 60_000 });
+  if (address === '') throw new Error(`${child.name} ended at once.\n${child.tail()}`);
+  return { child, address };
+}
+
 /** Waits until `condition` holds, looking every 50 ms (`everyMs`); says what it waited for when the time is up. */
 export async function until(
   what: string,

@@ -103,7 +103,8 @@ export class Polaris {
             'table-uuid': string;
             'current-snapshot-id'?: string | null;
             'current-schema-id': number;
-            schemas: readonly { 'schema-id': number; fields: readonly unknown[] }[];
+            /** Absent where the emulated Polaris reads no metadata files. */
+            schemas?: readonly { 'schema-id': number; fields: readonly unknown[] }[];
           };
         }
       | { readonly failure: string };
@@ -112,7 +113,7 @@ export class Polaris {
       return { metadataLocation: loaded.failure, tableUuid: '', snapshotId: null, columns: 0 };
     }
     const { metadata } = loaded;
-    const schema = metadata.schemas.find((each) => each['schema-id'] === metadata['current-schema-id']);
+    const schema = metadata.schemas?.find((each) => each['schema-id'] === metadata['current-schema-id']);
     const snapshotId = metadata['current-snapshot-id'] ?? null;
     return {
       metadataLocation: loaded['metadata-location'],

@@ -13,9 +13,10 @@ import { Child } from '../child.ts';
 import { differences } from '../comparison.ts';
 import { Polaris } from '../polaris.ts';
 import type { ReadyPython } from '../pyiceberg.ts';
+import type { Writer } from '../python-writer.ts';
 import { Witness } from '../witness.ts';
 import type { Operation } from './operations.ts';
-import { ACCOUNT, changesOf, CREDENTIALS, startMoto, Writer } from './writer.ts';
+import { ACCOUNT, changesOf, CREDENTIALS, startMoto, startWriter } from './writer.ts';
 
 export const REGION = 'eu-west-1';
 const CATALOG = 'mirror';
@@ -59,7 +60,7 @@ export class Session implements AsyncDisposable {
     const warehouse = pathToFileURL(join(folder, 'warehouse')).href;
     const moto = await startMoto(python, folder);
     stack.use(moto.child);
-    const writer = stack.use(await Writer.start(python, moto.endpoint, { warehouse, folder }));
+    const writer = stack.use(await startWriter(python, moto.endpoint, { warehouse, folder }));
     const sqs = await startFauxqs({ port: 0, logger: false, defaultRegion: REGION });
     stack.defer(() => sqs.stop());
     const { queueUrl } = sqs.createQueue('polaris-push', { region: REGION });

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { GlueChange } from '../../fixtures/glue-catalog.ts';
-import { Child, until } from '../child.ts';
-import type { Request, SourceTable } from '../driver.ts';
+import { type Child, startServer } from '../child.ts';
+import type { Request } from '../driver.ts';
 import type { ReadyPython } from '../pyiceberg.ts';
+import { Writer } from '../python-writer.ts';
 
 export const PYTHON = fileURLToPath(new URL('python', import.meta.url));
 /** moto's own. */
@@ -13,68 +14,27 @@ export const CREDENTIALS = { AWS_ACCESS_KEY_ID: 'AKIDREAL', AWS_SECRET_ACCESS_KE
 
 /** moto's Glue Data Catalog as a process of its own. */
 export async function startMoto(python: ReadyPython, folder: string): Promise<{ child: Child; endpoint: string }> {
-  let endpoint = '';
-  const child = new Child({
+  const { child, address } = await startServer({
     program: python.program,
     args: [join(PYTHON, 'server.py')],
     env: { ...python.env, ...CREDENTIALS },
     logFile: join(folder, 'moto.log'),
-    onLine: (line) => {
-      endpoint ||= line;
-    },
   });
-  await until('moto serves', () => endpoint !== '' || !child.alive);
-  if (endpoint === '') throw new Error(`moto ended at once.\n${child.tail()}`);
-  return { child, endpoint };
+  return { child, endpoint: address };
 }
 
-/** PyIceberg's GlueCatalog as a process of its own, one request at a time. */
-export class Writer implements AsyncDisposable {
-  readonly #child: Child;
-  #answers: string[] = [];
-
-  private constructor(python: ReadyPython, endpoint: string, warehouse: string, folder: string) {
-    this.#child = new Child({
-      program: python.program,
-      args: [join(PYTHON, 'writer.py'), endpoint, warehouse],
-      env: { ...python.env, ...CREDENTIALS, PYTHONWARNINGS: 'ignore' },
-      logFile: join(folder, 'writer.log'),
-      onLine: (line) => void this.#answers.push(line),
-    });
-  }
-
-  static async start(
-    python: ReadyPython,
-    endpoint: string,
-    place: { warehouse: string; folder: string },
-  ): Promise<Writer> {
-    const writer = new Writer(python, endpoint, place.warehouse, place.folder);
-    await writer.#answer();
-    return writer;
-  }
-
-  async do(request: Request): Promise<unknown> {
-    this.#child.write(JSON.stringify(request));
-    return this.#answer();
-  }
-
-  async tables(): Promise<readonly SourceTable[]> {
-    return (await this.do({ command: 'state' })) as readonly SourceTable[];
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#child.stop();
-  }
-
-  async #answer(): Promise<unknown> {
-    await until('PyIceberg answers', () => this.#answers.length > 0 || !this.#child.alive, { timeoutMs: 60_000 });
-    const [line] = this.#answers.splice(0, 1);
-    if (line === undefined) throw new Error(`PyIceberg ended.\n${this.#child.tail()}`);
-    const { ok, error } = JSON.parse(line) as { ok?: unknown; error?: string };
-    if (error !== undefined) throw new Error(`PyIceberg: ${error}\n${this.#child.tail()}`);
-    return ok;
-  }
-}
+/** PyIceberg's GlueCatalog as a process of its own. */
+export const startWriter = (
+  python: ReadyPython,
+  endpoint: string,
+  { warehouse, folder }: { readonly warehouse: string; readonly folder: string },
+): Promise<Writer> =>
+  Writer.start({
+    python,
+    args: [join(PYTHON, 'writer.py'), endpoint, warehouse],
+    env: CREDENTIALS,
+    logFile: join(folder, 'writer.log'),
+  });
 
 const table = (name: unknown) => String(name).split('.') as [string, string];
 
