@@ -83,12 +83,12 @@ export function updatePolicy(exchange: Exchange): Reply {
   if (!isObject(body)) throw wrongShape();
   const [, , policy] = authorizedPolicy(exchange, 'UPDATE_POLICY');
   // A Java int that isn't given is 0.
-  const seen = body['current-policy-version'] ?? 0;
+  const seen = Number(body['current-policy-version'] ?? 0);
   if (seen !== policy.version) {
     throw new Refusal(
       409,
       'PolicyVersionMismatchException',
-      `Policy version mismatch. Given version is ${String(seen)}, current version is ${policy.version}`,
+      `Policy version mismatch. Given version is ${seen}, current version is ${policy.version}`,
     );
   }
   const { description, content } = textsOf(body);

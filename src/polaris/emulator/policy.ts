@@ -68,7 +68,7 @@ export function assertContent(content: string | null): void {
   const { enable, version } = value as Readonly<Record<string, unknown>>;
   if (typeof enable !== 'boolean') throw invalid('The content needs a boolean "enable"');
   if (version !== undefined && version !== null && version !== '' && version !== SCHEMA_VERSION) {
-    throw invalid(`Invalid policy version: ${String(version)}`);
+    throw invalid(`Invalid policy version: ${JSON.stringify(version)}`);
   }
 }
 
