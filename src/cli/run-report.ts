@@ -44,6 +44,23 @@ export const runReport =
       case 'target-up':
         log.info('target-up', { target: event.target });
         return out.event('target-up', { target: event.target });
+      case 'forwarded': {
+        const { sink, events, tookMs } = event;
+        log.debug('forwarded', { sink, events, ms: rounded(tookMs) });
+        return out.event('forwarded', { sink, events, ms: rounded(tookMs) });
+      }
+      case 'event-refused': {
+        const { sink, target, table, detail } = event;
+        const fields = { sink, target, table: showTable(table), detail, fix: REFUSED_FIX };
+        log.warn('event-refused', fields);
+        return out.event('event-refused', fields);
+      }
+      case 'sink-down':
+        log.error('sink-down', { sink: event.sink, detail: event.detail });
+        return out.event('sink-down', { sink: event.sink, detail: event.detail });
+      case 'sink-up':
+        log.info('sink-up', { sink: event.sink });
+        return out.event('sink-up', { sink: event.sink });
       case 'reconciled': {
         const { tables, hints, tookMs } = event;
         log.info('reconciled', { source, tables, hints, ms: Math.round(tookMs) });
@@ -65,6 +82,8 @@ export const runReport =
       }
     }
   };
+
+const REFUSED_FIX = 'Look at it with `polaris-push events list`; then let it be sent again or discard it.';
 
 /** By what Polaris serves under the name, compared with what was to be sent. */
 const FOREIGN: Readonly<Record<Served, string>> = {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { keyOf, showTable } from '../core/table.ts';
+import { keyOf, showTable, type TableKey } from '../core/table.ts';
 import type { EpochMillis, Notification } from '../core/types.ts';
 
 /** The media type of an event in CloudEvents' structured JSON. */
@@ -55,11 +55,15 @@ export type Admission = {
   readonly commitToVisibleMs?: number | undefined;
 };
 
+/** The same for the same notification, however often its event is sent. */
+export const eventIdOf = (target: string, timestamp: number, table: TableKey): string =>
+  `${target}/${timestamp}/${table}`;
+
 export function tableEventOf({ target, notification, at, origin, commitToVisibleMs }: Admission): TableEvent {
   const { type, table, timestamp, metadataLocation, tableUuid } = notification;
   return {
     specversion: '1.0',
-    id: `${target.name}/${timestamp}/${keyOf(table)}`,
+    id: eventIdOf(target.name, timestamp, keyOf(table)),
     source: `${target.uri}/v1/${encodeURIComponent(target.catalog)}`,
     type: TYPES[type],
     subject: showTable(table),

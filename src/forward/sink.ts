@@ -26,7 +26,8 @@ export interface Sink extends AsyncDisposable {
   readonly concurrency: number;
   /**
    * Delivers events of different tables; one answer per event, in the same order. An event counts as accepted when the
-   * receiver answers for having it. Rejects only when `signal` aborts. Details hold no secrets.
+   * receiver answers for having it. What it rejects with counts as the failure of all; `signal` ends it at once. Details
+   * hold no secrets.
    */
   send(events: readonly OutgoingEvent[], signal: AbortSignal): Promise<readonly SinkAnswer[]>;
 }

@@ -103,6 +103,10 @@ export function results(report: (result: BackfillResult) => void): (event: Pipel
       case 'foreign-sender':
       case 'target-down':
       case 'target-up':
+      case 'forwarded':
+      case 'event-refused':
+      case 'sink-down':
+      case 'sink-up':
       case 'reconciled':
       case 'audited':
       case 'caught-up':

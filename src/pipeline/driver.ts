@@ -10,14 +10,17 @@ import { Throttle, type ThrottleOptions } from '../core/throttle.ts';
 import type { Entry, EntryRecord, Notification, Outcome, Served, TableIdentifier, TableState } from '../core/types.ts';
 import type { Connector } from '../connector/connector.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import type { OutboxRecord } from '../ledger/outbox.ts';
 import type { Target } from '../polaris/target.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { Gate } from '../runtime/gate.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Random } from '../runtime/random.ts';
 import { Timers } from '../runtime/timers.ts';
+import { admittedBy, type EventsOf } from './admission.ts';
 import { DropPermit } from './drop-permit.ts';
 import type { Emit } from './events.ts';
+import { Waiters } from './waiters.ts';
 
 /** Tables per `resolve` call, at most. */
 const RESOLVE_BATCH = 256;
@@ -50,6 +53,8 @@ export type DriverParts = {
   readonly budget: DropBudget | undefined;
   readonly concurrency: ThrottleOptions;
   readonly emit: Emit;
+  /** Undefined: nobody is told of admitted notifications. */
+  readonly eventsOf?: EventsOf | undefined;
 };
 
 /** A lane in memory, and what the driver needs to know of it besides. */
@@ -72,9 +77,6 @@ type Slot = {
 /** That a retry is due, or that the DROP of an old name has waited long enough. */
 type Timer = { readonly slot: Slot; readonly awaits?: TableKey | undefined };
 
-/** Who waits for the work of a moment: the lanes that had some, and how many of their hints it was. */
-type Waiter = { readonly open: Map<TableKey, number>; readonly done: () => void };
-
 type Answer = {
   readonly notification: Notification;
   readonly outcome: Outcome;
@@ -96,7 +98,7 @@ export class Driver {
   readonly #breaker = new Breaker(BREAKER);
   readonly #gate: Gate;
   readonly #permit: DropPermit | undefined;
-  readonly #waiters = new Set<Waiter>();
+  readonly #waiters = new Waiters();
   readonly #failing = new Set<TableKey>();
   /** When the target last answered anybody as one that works. */
   #servedMs = Number.NEGATIVE_INFINITY;
@@ -176,17 +178,7 @@ export class Driver {
    */
   async settled(signal: AbortSignal): Promise<void> {
     const open = new Map([...this.#lanes.values()].map(({ key, lane }) => [key, lane.entry.seen]));
-    if (open.size === 0 || signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        this.#waiters.delete(waiter);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const waiter = { open, done };
-      this.#waiters.add(waiter);
-      signal.addEventListener('abort', done);
-    });
+    await this.#waiters.wait(open, signal);
   }
 
   /**
@@ -272,7 +264,7 @@ export class Driver {
     if (lane.phase !== 'awaiting') slot.awaits = undefined;
     this.#count(before.entry, lane.entry);
     const records = effects.filter((effect) => effect.kind === 'record').map((effect) => effect.record);
-    if (records.length > 0) this.#record(slot, records);
+    if (records.length > 0) this.#record(slot, before.entry, records);
     if (slot.admitted && IN_LEDGER_OR_TIMER.has(lane.phase)) this.#dismiss(slot);
     for (const effect of effects) this.#perform(slot, effect);
     if (lane.phase === 'idle') this.#retire(slot);
@@ -297,20 +289,29 @@ export class Driver {
     }
   }
 
-  #record(slot: Slot, records: readonly EntryRecord[]): void {
-    slot.durable = this.#durable = this.#parts.ledger.append(records);
+  #record(slot: Slot, before: Entry, records: readonly EntryRecord[]): void {
+    const events = this.#eventsOf(slot, before, records);
+    slot.durable = this.#durable = this.#parts.ledger.append([...records, ...events]);
     slot.durable.catch((error: unknown) => this.#break(error));
     for (const record of records) {
       this.#report(slot, record);
-      if (record.kind === 'settled' || record.kind === 'parked') this.#tellWaiters(slot.key, record.seen);
+      if (record.kind === 'settled' || record.kind === 'parked') this.#waiters.tell(slot.key, record.seen);
     }
   }
 
-  #tellWaiters(key: TableKey, covered: number): void {
-    for (const { open, done } of this.#waiters) {
-      if (covered >= (open.get(key) ?? Number.POSITIVE_INFINITY)) open.delete(key);
-      if (open.size === 0) done();
-    }
+  /** What goes into the ledger together with the news that a notification was admitted. */
+  #eventsOf(slot: Slot, before: Entry, records: readonly EntryRecord[]): readonly OutboxRecord[] {
+    const notification = admittedBy(before, records);
+    if (notification === undefined) return [];
+    const commitToVisibleMs = this.#sinceCommit(slot);
+    // The time of a commit counts once.
+    slot.coveredAt = undefined;
+    const at = this.#parts.clock.now();
+    return this.#parts.eventsOf?.({ target: this.name, notification, at, commitToVisibleMs }) ?? [];
+  }
+
+  #sinceCommit({ coveredAt }: Slot): number | undefined {
+    return coveredAt === undefined ? undefined : Math.max(0, this.#parts.clock.now() - coveredAt);
   }
 
   #report({ lane }: Slot, record: EntryRecord): void {
@@ -405,16 +406,14 @@ export class Driver {
   }
 
   async #notify(slot: Slot, notification: Notification): Promise<void> {
-    const { clock, emit } = this.#parts;
+    const { emit } = this.#parts;
     await slot.durable;
     const answer = await this.#send(slot, notification);
     if (answer === undefined || this.#kill.signal.aborted) return;
     const { outcome, tookMs } = answer;
     this.#learn(slot, answer);
     const admitted = outcome.kind === 'admitted' && notification.type !== 'VALIDATE';
-    const commitToVisibleMs =
-      admitted && slot.coveredAt !== undefined ? Math.max(0, clock.now() - slot.coveredAt) : undefined;
-    if (admitted) slot.coveredAt = undefined;
+    const commitToVisibleMs = admitted ? this.#sinceCommit(slot) : undefined;
     emit({ kind: 'notified', target: this.name, notification, outcome, tookMs, commitToVisibleMs });
     this.#feed(slot, { kind: 'answered', outcome, ...this.#moment() });
   }

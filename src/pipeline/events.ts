@@ -36,6 +36,19 @@ export type PipelineEvent =
   | { readonly kind: 'parked'; readonly target: string; readonly table: TableIdentifier; readonly parked: Parked }
   | { readonly kind: 'target-down'; readonly target: string; readonly detail: string }
   | { readonly kind: 'target-up'; readonly target: string }
+  /** A sink took events of admitted notifications. */
+  | { readonly kind: 'forwarded'; readonly sink: string; readonly events: number; readonly tookMs: number }
+  /** A sink will never take this event, so it was put aside for people. */
+  | {
+      readonly kind: 'event-refused';
+      readonly sink: string;
+      readonly target: string;
+      readonly table: TableIdentifier;
+      readonly detail: string;
+    }
+  /** A sink takes nothing now; its events wait. */
+  | { readonly kind: 'sink-down'; readonly sink: string; readonly detail: string }
+  | { readonly kind: 'sink-up'; readonly sink: string }
   | { readonly kind: 'reconciled'; readonly tables: number; readonly hints: number; readonly tookMs: number }
   /** Polaris was asked for every table; `drift` counts what differed. */
   | {

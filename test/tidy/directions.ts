@@ -13,6 +13,7 @@ const DIRECTIONS: readonly { readonly from: string; readonly may: readonly strin
   { from: 'src/connector/', may: ['src/core/', 'src/errors/', 'src/runtime/'] },
   { from: 'src/polaris/', may: ['src/core/', 'src/errors/', 'src/runtime/'] },
   { from: 'src/ledger/', may: ['src/core/', 'src/errors/', 'src/runtime/'] },
+  { from: 'src/forward/', may: ['src/core/', 'src/errors/', 'src/runtime/'] },
   {
     from: 'src/pipeline/',
     may: [
@@ -23,6 +24,9 @@ const DIRECTIONS: readonly { readonly from: string; readonly may: readonly strin
       'src/polaris/target.ts',
       'src/ledger/ledger.ts',
       'src/ledger/inbox.ts',
+      'src/ledger/outbox.ts',
+      'src/forward/sink.ts',
+      'src/forward/cloud-event.ts',
     ],
   },
   {
@@ -35,6 +39,7 @@ const DIRECTIONS: readonly { readonly from: string; readonly may: readonly strin
       'src/connector/scope-config.ts',
       'src/polaris/config.ts',
       'src/ledger/config.ts',
+      'src/forward/config.ts',
     ],
   },
   // The composition root is the only one that knows concrete classes.
@@ -57,6 +62,7 @@ const DIRECTIONS: readonly { readonly from: string; readonly may: readonly strin
       'src/connector/connector.ts',
       'src/polaris/target.ts',
       'src/ledger/ledger.ts',
+      'src/ledger/outbox.ts',
       'connectors/index.ts',
     ],
   },
