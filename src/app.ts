@@ -63,6 +63,10 @@ export { parseRecorded, recorded } from './connector/recording.ts';
 export const openTargets = ({ config, clock, log }: AppDeps): Promise<Target[]> =>
   Promise.all(config.targets.map((target) => openPolaris(target, { clock, log })));
 
+export { openPolicies, type ApplicablePolicy } from './polaris/policies.ts';
+export { parseContent, type PolicyContent } from './polaris/policy-cache.ts';
+export { policyOrigins, type PolicyOrigin } from './polaris/policy-origins.ts';
+
 /** The ledger as another process sees it, while the agent runs or not. Throws `PushError`. */
 export const openReader = ({ ledger }: Config): LedgerReader => openLedgerReader(ledger.path);
 

@@ -60,6 +60,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./wait.ts')).waitCommand,
   },
   {
+    name: 'policies',
+    summary: 'show which policies of Polaris apply to a table, and from where',
+    load: async () => (await import('./policies.ts')).policiesCommand,
+  },
+  {
     name: 'status',
     summary: 'tell what is pending, parked or skipped, and why',
     load: async () => (await import('./status.ts')).statusCommand,

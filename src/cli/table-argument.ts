@@ -1,7 +1,6 @@
 import { parseTable } from '../core/table.ts';
 import type { TableIdentifier } from '../core/types.ts';
 import { PushError } from '../errors/errors.ts';
-import type { Target } from '../polaris/target.ts';
 
 /** A table as `status` names it, by its name in Polaris. Throws `USAGE`. */
 export function tableArgument(text: string): TableIdentifier {
@@ -15,7 +14,7 @@ export function tableArgument(text: string): TableIdentifier {
 }
 
 /** The only target, or the one of that name. Throws `USAGE`. */
-export function oneTarget(targets: readonly Target[], name: string | undefined): Target {
+export function oneTarget<T extends { readonly name: string }>(targets: readonly T[], name: string | undefined): T {
   const named = targets.filter((target) => name === undefined || target.name === name);
   const [target] = named;
   if (target !== undefined && named.length === 1) return target;

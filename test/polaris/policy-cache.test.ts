@@ -201,7 +201,7 @@ describe('the content of a policy', () => {
   });
 });
 
-const revision = async (of: ApplicablePolicy) =>
+const revisionOf = async (of: ApplicablePolicy) =>
   only(await cacheOf(new Answers([of])).cache.get(table('t'), {}, never)).revision;
 
 describe('a revision', () => {
@@ -215,10 +215,10 @@ describe('a revision', () => {
         policy({ namespace: [], name: 'ns","compact' }),
         // Dropped and created anew: version 0 again.
         policy({ content: '{"enable":false}' }),
-      ].map(revision),
+      ].map(revisionOf),
     );
     expect(new Set(revisions).size).toBe(revisions.length);
-    expect(await revision(policy({ inherited: false, description: 'new' }))).toBe(revisions[0]);
+    expect(await revisionOf(policy({ inherited: false, description: 'new' }))).toBe(revisions[0]);
   });
 });
 
