@@ -5,14 +5,20 @@ import { everything, scopeConfig, type Scope } from './connector/scope-config.ts
 import { DropBudget } from './core/budget.ts';
 import { DEFAULT_POLICY, type Policy } from './core/policy.ts';
 import { PushError } from './errors/errors.ts';
+import type { SinkConfig } from './forward/config.ts';
+import { openKafka } from './forward/kafka.ts';
+import type { Sink } from './forward/sink.ts';
+import { openWebhook } from './forward/webhook.ts';
 import type { RequestInbox, RequestOutbox } from './ledger/inbox.ts';
 import { openLedgerReader, type LedgerReader } from './ledger/reader.ts';
 import { openRequests } from './ledger/requests.ts';
 import { openLedger } from './ledger/sqlite.ts';
 import type { Ledger } from './ledger/ledger.ts';
+import { eventsFor } from './pipeline/admission.ts';
 import { claim } from './pipeline/claim.ts';
 import { Driver } from './pipeline/driver.ts';
 import type { Emit } from './pipeline/events.ts';
+import { Forwarder } from './pipeline/forward.ts';
 import { openPolaris } from './polaris/client.ts';
 import type { Target } from './polaris/target.ts';
 import type { Clock } from './runtime/clock.ts';
@@ -67,6 +73,9 @@ export { openPolicies, type ApplicablePolicy } from './polaris/policies.ts';
 export { parseContent, type PolicyContent } from './polaris/policy-cache.ts';
 export { policyOrigins, type PolicyOrigin } from './polaris/policy-origins.ts';
 
+const openSink = (config: SinkConfig, deps: { readonly clock: Clock }): Promise<Sink> =>
+  config.kind === 'webhook' ? openWebhook(config, deps) : openKafka(config);
+
 /** The ledger as another process sees it, while the agent runs or not. Throws `PushError`. */
 export const openReader = ({ ledger }: Config): LedgerReader => openLedgerReader(ledger.path);
 
@@ -87,6 +96,7 @@ export class App implements AsyncDisposable {
   /** Where it can be asked, if it listens. */
   readonly http: HttpServer | undefined;
   readonly #deps: AppDeps;
+  readonly #sinks = new AsyncDisposableStack();
 
   private constructor(
     deps: AppDeps,
@@ -132,6 +142,7 @@ export class App implements AsyncDisposable {
   /** One driver per target. `policy` overrides what the configuration says, `source` where facts are read. */
   drivers(emit: Emit, policy: Partial<Policy> = {}, source: Pick<Connector, 'resolve'> = this.connector): Driver[] {
     const { config, clock, random, log } = this.#deps;
+    const eventsOf = eventsFor({ sinks: config.forward, targets: config.targets, origin: this.connector.source });
     return this.targets.map((target, i) => {
       const { min, max } = config.targets[i]?.concurrency ?? { min: 1, max: INITIAL_CONCURRENCY };
       return new Driver({
@@ -154,8 +165,21 @@ export class App implements AsyncDisposable {
         budget: budgetOf(config.drops),
         concurrency: { min, max, initial: INITIAL_CONCURRENCY },
         emit,
+        eventsOf,
       });
     });
+  }
+
+  /** One forwarder per sink of events. Throws `PushError` when a sink's configuration can't be used. */
+  async forwarders(emit: Emit): Promise<Forwarder[]> {
+    const { config, clock, random, log } = this.#deps;
+    const forwarders: Forwarder[] = [];
+    for (const sinkConfig of config.forward) {
+      const sink = this.#sinks.use(await openSink(sinkConfig, { clock }));
+      const { attempts } = sinkConfig;
+      forwarders.push(new Forwarder({ sink, attempts, ledger: this.ledger, clock, random, log, emit }));
+    }
+    return forwarders;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -163,6 +187,7 @@ export class App implements AsyncDisposable {
     await this.http?.[Symbol.asyncDispose]();
     await Promise.allSettled([
       this.connector[Symbol.asyncDispose](),
+      this.#sinks.disposeAsync(),
       ...this.targets.map((t) => t[Symbol.asyncDispose]()),
     ]);
     await this.ledger[Symbol.asyncDispose]();

@@ -80,6 +80,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./drops.ts')).dropsCommand,
   },
   {
+    name: 'events',
+    summary: 'list, resend and discard events that a sink refused',
+    load: async () => (await import('./events.ts')).eventsCommand,
+  },
+  {
     name: 'repair',
     summary: 'free a table whose timestamp is ahead',
     load: async () => (await import('./repair.ts')).repairCommand,

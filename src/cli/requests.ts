@@ -27,10 +27,15 @@ export function selectTables(
 }
 
 type Order = {
-  readonly kind: 'retry' | 'release' | 'mend';
+  readonly kind: 'retry' | 'release' | 'mend' | 'resend' | 'discard';
   readonly what: string;
-  readonly target: string | undefined;
-  readonly tables: readonly TableIdentifier[];
+  /** How many of these there are; as many as tables unless told. */
+  readonly amount?: number | undefined;
+  readonly target?: string | undefined;
+  readonly sink?: string | undefined;
+  readonly waiting?: boolean | undefined;
+  /** Undefined: all. */
+  readonly tables: readonly TableIdentifier[] | undefined;
 };
 
 /** How long to wait for a running agent to take the request. It looks each second. */
@@ -38,17 +43,21 @@ const ANSWER_MS = 5000;
 const POLL_MS = 100;
 
 /** Leaves a request in the ledger and waits a moment for the agent to take it. */
-export async function submit(context: CommandContext, { kind, what, target, tables }: Order): Promise<ExitCode> {
+export async function submit(context: CommandContext, { what, amount, ...order }: Order): Promise<ExitCode> {
   const { config, clock, signal, out } = context;
+  const { kind, tables, sink } = order;
   const event = `${kind}-requested`;
-  if (tables.length === 0) {
+  const total = amount ?? tables?.length ?? 0;
+  // Events are counted as such: a table may have many.
+  const fields = amount === undefined ? { tables: total } : { sink: sink ?? null, events: total };
+  if (total === 0) {
     out.line(`There is no ${what}.`);
-    out.event(event, { tables: 0, taken: true });
+    out.event(event, { ...fields, taken: true });
     return 0;
   }
   const { openOutbox, openReader } = await import('../app.ts');
   using outbox = openOutbox(config, clock);
-  const id = outbox.submit({ kind, tables, target });
+  const id = outbox.submit(order);
   using reader = openReader(config);
   const isRunning = reader.owner()?.alive === true;
   // Nobody takes it before the next start of an agent that isn't running.
@@ -60,7 +69,7 @@ export async function submit(context: CommandContext, { kind, what, target, tabl
     : isRunning
       ? 'the agent is busy and will take the request soon'
       : 'the agent is not running and will take the request when it starts';
-  out.line(`${count(tables.length, what)}: ${outcome}.`);
-  out.event(event, { tables: tables.length, taken });
+  out.line(`${count(total, what)}: ${outcome}.`);
+  out.event(event, { ...fields, taken });
   return 0;
 }

@@ -44,23 +44,11 @@ export const runReport =
       case 'target-up':
         log.info('target-up', { target: event.target });
         return out.event('target-up', { target: event.target });
-      case 'forwarded': {
-        const { sink, events, tookMs } = event;
-        log.debug('forwarded', { sink, events, ms: rounded(tookMs) });
-        return out.event('forwarded', { sink, events, ms: rounded(tookMs) });
-      }
-      case 'event-refused': {
-        const { sink, target, table, detail } = event;
-        const fields = { sink, target, table: showTable(table), detail, fix: REFUSED_FIX };
-        log.warn('event-refused', fields);
-        return out.event('event-refused', fields);
-      }
+      case 'forwarded':
+      case 'event-refused':
       case 'sink-down':
-        log.error('sink-down', { sink: event.sink, detail: event.detail });
-        return out.event('sink-down', { sink: event.sink, detail: event.detail });
       case 'sink-up':
-        log.info('sink-up', { sink: event.sink });
-        return out.event('sink-up', { sink: event.sink });
+        return ofSink(event, out, log);
       case 'reconciled': {
         const { tables, hints, tookMs } = event;
         log.info('reconciled', { source, tables, hints, ms: Math.round(tookMs) });
@@ -84,6 +72,32 @@ export const runReport =
   };
 
 const REFUSED_FIX = 'Look at it with `polaris-push events list`; then let it be sent again or discard it.';
+
+type SinkEvent = PipelineEvent & { readonly kind: 'forwarded' | 'event-refused' | 'sink-down' | 'sink-up' };
+
+/** What becomes of events of admitted notifications. */
+function ofSink(event: SinkEvent, out: Out, log: Log): void {
+  const { sink } = event;
+  switch (event.kind) {
+    case 'forwarded': {
+      const fields = { sink, events: event.events, ms: rounded(event.tookMs) };
+      log.debug('forwarded', fields);
+      return out.event('forwarded', fields);
+    }
+    case 'event-refused': {
+      const { target, table, detail } = event;
+      const fields = { sink, target, table: showTable(table), detail, fix: REFUSED_FIX };
+      log.warn('event-refused', fields);
+      return out.event('event-refused', fields);
+    }
+    case 'sink-down':
+      log.error('sink-down', { sink, detail: event.detail });
+      return out.event('sink-down', { sink, detail: event.detail });
+    case 'sink-up':
+      log.info('sink-up', { sink });
+      return out.event('sink-up', { sink });
+  }
+}
 
 /** By what Polaris serves under the name, compared with what was to be sent. */
 const FOREIGN: Readonly<Record<Served, string>> = {

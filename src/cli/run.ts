@@ -3,6 +3,7 @@ import { App, recorded } from '../app.ts';
 import { PushError } from '../errors/errors.ts';
 import { runPipeline } from '../pipeline/pipeline.ts';
 import type { Emit, PipelineEvent } from '../pipeline/events.ts';
+import type { Forwarder } from '../pipeline/forward.ts';
 import type { Target } from '../polaris/target.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { CommandContext, ExitCode } from './context.ts';
@@ -63,9 +64,23 @@ async function run(context: CommandContext, options: RunOptions): Promise<ExitCo
   const names = { source: connector.source, targets: targets.map(({ name }) => name) };
   out.event('started', names);
   log.info('started', names);
+  const forwarders = await app.forwarders(emit);
   const drivers = app.drivers(emit, {}, options.record === undefined ? connector : recorded(connector, file.write));
   const { everyMs: reconcileEveryMs, auditMs: auditEveryMs } = config.reconcile;
-  const parts = { connector, ledger, drivers, targets, clock, random, log, emit, reconcileEveryMs, auditEveryMs };
+  const parts = {
+    connector,
+    ledger,
+    drivers,
+    targets,
+    forwarders,
+    clock,
+    random,
+    log,
+    emit,
+    reconcileEveryMs,
+    auditEveryMs,
+  };
+  if (once !== undefined) void once.endWhenIdle(forwarders);
   if (once !== undefined && withinMs !== undefined) void once.giveUpAfter(withinMs, clock);
   await runPipeline(parts, once === undefined ? signal : AbortSignal.any([signal, once.signal]), deadline);
   out.event('stopped');
@@ -79,6 +94,7 @@ async function run(context: CommandContext, options: RunOptions): Promise<ExitCo
 class Once {
   readonly #ended = new AbortController();
   readonly #down = new Set<string>();
+  readonly #caughtUpOnce = Promise.withResolvers<void>();
   #caughtUp = false;
 
   get signal(): AbortSignal {
@@ -90,8 +106,15 @@ class Once {
     else if (event.kind === 'target-up') this.#down.delete(event.target);
     else if (event.kind === 'caught-up') {
       this.#caughtUp = true;
-      this.#ended.abort();
+      this.#caughtUpOnce.resolve();
     }
+  }
+
+  /** Events of what was delivered go out, too, as far as their sinks take them. */
+  async endWhenIdle(forwarders: readonly Forwarder[]): Promise<void> {
+    await this.#caughtUpOnce.promise;
+    await Promise.all(forwarders.map((forwarder) => forwarder.idle(this.signal)));
+    this.#ended.abort();
   }
 
   async giveUpAfter(ms: number, clock: Clock): Promise<void> {
@@ -99,8 +122,14 @@ class Once {
     this.#ended.abort();
   }
 
-  conclude({ ledger, targets }: App, { out }: CommandContext): ExitCode {
-    if (this.#caughtUp) return targets.some(({ name }) => ledger.totals(name).parked > 0) ? 3 : 0;
+  conclude({ ledger, targets }: App, { out, config }: CommandContext): ExitCode {
+    const left = config.forward.filter(({ name }) => {
+      const { waiting, buried } = ledger.outbox.totals(name);
+      if (waiting > 0) out.line(`Not forwarded: ${count(waiting, 'event')} for ${name}; the next run tries again.`);
+      if (waiting > 0) out.event('not-forwarded', { sink: name, waiting });
+      return waiting + buried > 0;
+    });
+    if (this.#caughtUp) return left.length > 0 || targets.some(({ name }) => ledger.totals(name).parked > 0) ? 3 : 0;
     for (const { name } of targets) {
       const { pending } = ledger.totals(name);
       const state = this.#down.has(name) ? 'down' : 'up';

@@ -1,7 +1,9 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { EpochMillis } from '../core/types.ts';
 import { PARKED } from '../errors/parked.ts';
+import type { OutboxReader } from '../ledger/outbox.ts';
 import type { CommandContext, ExitCode } from './context.ts';
+import { refusedEvents, type RefusedEvent } from './events.ts';
 import type { Frame } from './frame.ts';
 import { standingOf, type ParkedTable, type PendingTable, type SkippedTable, type Standing } from './standing.ts';
 import { wrap, type Out } from './terminal.ts';
@@ -14,7 +16,7 @@ export const statusCommand = (frame: Frame): Command =>
   frame.configured<StatusOptions>(
     new Command('status')
       .description(
-        'Tell how each target stands: what is delivered, pending, parked, held or skipped, why, and what to do. Reads the ledger only, also while the agent runs.',
+        'Tell how each target stands: what is delivered, pending, parked, held or skipped, why, and what to do; and which events wait for sinks. Reads the ledger only, also while the agent runs.',
       )
       .option('--limit <tables>', 'tables to name per group; --json names all', wholeNumber, 10)
       .addHelpText(
@@ -24,7 +26,7 @@ Examples:
   $ polaris-push status --config agent.yaml
   $ polaris-push status --config agent.yaml --json | jq 'select(.state == "parked")'
 
-Exits with 3 when tables are parked or DROPs are held.
+Exits with 3 when tables are parked, DROPs are held or events were refused.
 `,
       ),
     status,
@@ -51,7 +53,42 @@ async function status({ config, clock, out }: CommandContext, { limit }: StatusO
     out.line(`target ${name}: not in the configuration; the ledger knows ${count(entries, 'table')} of it`);
     out.event('former-target', { target: name, entries });
   }
-  return parked > 0 ? 3 : 0;
+  const refused = forwarding(ledger.outbox, config, { out, nowMs: clock.now(), limit });
+  return parked + refused > 0 ? 3 : 0;
+}
+
+/** Tells how each sink stands; how many events were refused. */
+function forwarding(outbox: OutboxReader, config: CommandContext['config'], showing: Showing): number {
+  const { out, nowMs, limit } = showing;
+  const configured = new Map(config.forward.map(({ name, kind }) => [name, kind]));
+  let total = 0;
+  for (const sink of new Set([...configured.keys(), ...outbox.sinks()])) {
+    const { waiting, buried, oldest } = outbox.totals(sink);
+    const kind = configured.get(sink);
+    total += buried;
+    out.event('sink', {
+      sink,
+      kind: kind ?? null,
+      waiting,
+      oldest: oldest === undefined ? null : new Date(oldest).toISOString(),
+      refused: buried,
+    });
+    const since = oldest === undefined ? '' : `, the oldest recorded ${ago(oldest, nowMs)}`;
+    out.line(out.paint.bold(`sink ${sink} (${kind ?? 'not in the configuration'})`));
+    out.line(`  ${count(waiting, 'event')} waiting${since}; ${number(buried)} refused`);
+    if (kind === undefined)
+      out.line(`  forget them: polaris-push events discard --sink ${sink} --all --waiting --config …`);
+    if (buried > 0) showRefused(refusedEvents(outbox, sink), { out, nowMs, limit });
+    out.line();
+  }
+  return total;
+}
+
+function showRefused(events: readonly RefusedEvent[], { out, nowMs, limit }: Showing): void {
+  out.line(`    fix: mend what the sink answers, then polaris-push events retry; or polaris-push events discard`);
+  for (const { table, since, reason } of events.slice(0, limit))
+    out.line(`    - ${wrap(`${table}: refused ${ago(since, nowMs)}: ${reason}`, out.width, '      ')}`);
+  showRest(events.length - limit, out);
 }
 
 function tellStanding({ target, totals, newestDelivery, parked, pending, skipped }: Standing, out: Out): void {

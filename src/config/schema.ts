@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { scopeConfig } from '../connector/scope-config.ts';
+import { forwardConfig } from '../forward/config.ts';
 import { ledgerConfig } from '../ledger/config.ts';
 import { targetConfig } from '../polaris/config.ts';
 import { duration } from '../runtime/schema.ts';
@@ -108,6 +109,9 @@ export const configSchema = <Source>(source: z.ZodType<Source>) =>
     tables: scopeConfig.describe('Which tables are mirrored, and under which names.').prefault({}),
     targets: targetsConfig.describe('The EXTERNAL catalogs of Polaris that are kept equal to the source.'),
     ledger: ledgerConfig.describe("The agent's memory.").prefault({}),
+    forward: forwardConfig
+      .describe('Where an event goes after each admitted notification: sinks, none unless told.')
+      .default([]),
     reconcile: reconcileConfig.describe('Comparison of the whole source with what was delivered.').prefault({}),
     prechecks: z
       .enum(['new', 'always', 'never'])

@@ -45,10 +45,12 @@ export const tableEvent = z.object({
 
 export type TableEvent = z.output<typeof tableEvent>;
 
+export type AdmittedNotification = Notification & { readonly type: 'CREATE' | 'UPDATE' | 'DROP' };
+
 /** An admitted notification, and what else its event tells. */
-export type Admission = {
+export type EventFacts = {
   readonly target: { readonly name: string; readonly uri: string; readonly catalog: string };
-  readonly notification: Notification & { readonly type: 'CREATE' | 'UPDATE' | 'DROP' };
+  readonly notification: AdmittedNotification;
   /** When that was known. */
   readonly at: EpochMillis;
   readonly origin: string;
@@ -59,7 +61,7 @@ export type Admission = {
 export const eventIdOf = (target: string, timestamp: number, table: TableKey): string =>
   `${target}/${timestamp}/${table}`;
 
-export function tableEventOf({ target, notification, at, origin, commitToVisibleMs }: Admission): TableEvent {
+export function tableEventOf({ target, notification, at, origin, commitToVisibleMs }: EventFacts): TableEvent {
   const { type, table, timestamp, metadataLocation, tableUuid } = notification;
   return {
     specversion: '1.0',

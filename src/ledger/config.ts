@@ -7,7 +7,7 @@ export const ledgerConfig = z.strictObject({
     .min(1)
     .default('/var/lib/polaris-push/ledger.db')
     .describe(
-      'File of the ledger. Its folder is created when it is missing. On a local disk: SQLite cannot rely on the locks of a network file system. One process owns it at a time; its size grows with the number of tables, never with traffic.',
+      'File of the ledger. Its folder is created when it is missing. On a local disk: SQLite cannot rely on the locks of a network file system. One process owns it at a time; its size grows with the number of tables and of events that wait for a sink, never with traffic.',
     ),
 });
 

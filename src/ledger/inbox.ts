@@ -4,13 +4,17 @@ import type { EpochMillis, TableIdentifier } from '../core/types.ts';
 export type RequestOrder = {
   /**
    * `retry`: put parked tables back to work. `release`: let held drops through. `mend`: deliver these tables anew, as
-   * Polaris was seen to hold something else than the ledger says.
+   * Polaris was seen to hold something else than the ledger says. `resend`, `discard`: events that their sink refused.
    */
-  readonly kind: 'retry' | 'release' | 'mend';
+  readonly kind: 'retry' | 'release' | 'mend' | 'resend' | 'discard';
   /** Which tables; all that the kind applies to when left out (none, for `mend`). */
   readonly tables?: readonly TableIdentifier[] | undefined;
   /** On which target; on all of them when left out. */
   readonly target?: string | undefined;
+  /** Events of which sink; of all of them when left out. */
+  readonly sink?: string | undefined;
+  /** Also events that weren't refused. */
+  readonly waiting?: boolean | undefined;
 };
 
 export type Request = RequestOrder & {

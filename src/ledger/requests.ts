@@ -60,8 +60,8 @@ class SqliteOutbox implements RequestOutbox {
     this.#resources = resources;
   }
 
-  submit({ kind, tables, target }: RequestOrder): number {
-    const body = JSON.stringify({ kind, tables, target } satisfies RequestOrder);
+  submit({ kind, tables, target, sink, waiting }: RequestOrder): number {
+    const body = JSON.stringify({ kind, tables, target, sink, waiting } satisfies RequestOrder);
     const { changes, lastInsertRowid } = this.#try(() =>
       this.#db
         .prepare(

@@ -1,7 +1,6 @@
-import type { Entry, EntryRecord, EpochMillis, Notification } from '../core/types.ts';
+import type { Entry, EntryRecord, EpochMillis } from '../core/types.ts';
+import { tableEventOf, type AdmittedNotification } from '../forward/cloud-event.ts';
 import type { OutboxRecord } from '../ledger/outbox.ts';
-
-export type AdmittedNotification = Notification & { readonly type: 'CREATE' | 'UPDATE' | 'DROP' };
 
 /** That Polaris admitted a notification, whether it said so or was found to serve what was sent. */
 export type Admission = {
@@ -15,6 +14,36 @@ export type Admission = {
 
 /** The events of an admission, one for each sink; appended with its outcome. */
 export type EventsOf = (admission: Admission) => readonly OutboxRecord[];
+
+export type EventOptions = {
+  /** By name; `limit` as in the outbox. */
+  readonly sinks: readonly { readonly name: string; readonly limit: number }[];
+  readonly targets: readonly { readonly name: string; readonly uri: string; readonly catalog: string }[];
+  /** The source. */
+  readonly origin: string;
+};
+
+/** Makes the events of each admission; undefined when nobody wants any. */
+export function eventsFor({ sinks, targets, origin }: EventOptions): EventsOf | undefined {
+  if (sinks.length === 0) return undefined;
+  const byName = new Map(targets.map((target) => [target.name, target]));
+  return ({ target: name, notification, at, commitToVisibleMs }) => {
+    const target = byName.get(name);
+    if (target === undefined) return [];
+    const { table, timestamp } = notification;
+    const body = JSON.stringify(tableEventOf({ target, notification, at, origin, commitToVisibleMs }));
+    return sinks.map(({ name: sink, limit }) => ({
+      kind: 'event',
+      sink,
+      target: name,
+      table,
+      timestamp,
+      at,
+      body,
+      limit,
+    }));
+  };
+}
 
 /** The notification that these records of an entry say was admitted, if they do. */
 export function admittedBy(before: Entry, records: readonly EntryRecord[]): AdmittedNotification | undefined {

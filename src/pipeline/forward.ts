@@ -73,6 +73,7 @@ export class Forwarder {
   /** Calls whose answers aren't recorded yet. */
   #open = 0;
   #pausedUntilMs = Number.NEGATIVE_INFINITY;
+  readonly #idlers = new Set<() => void>();
   #pumping = false;
   #stopped = true;
   #ended: PromiseWithResolvers<void> | undefined;
@@ -108,7 +109,7 @@ export class Forwarder {
     };
     stop.addEventListener('abort', onStop, { once: true });
     kill.addEventListener('abort', onKill, { once: true });
-    using _ = this.#parts.ledger.outbox.follow(this.name, (ready) => this.#met(ready));
+    using _ = this.#parts.ledger.outbox.follow(this.name, (ready) => this.#told(ready));
     if (kill.aborted) onKill();
     else if (stop.aborted) onStop();
     this.#pump();
@@ -123,8 +124,18 @@ export class Forwarder {
     }
   }
 
+  /** Resolves when all its events are taken, or wait for the sink to take some again; or when `signal` aborts. */
+  async idle(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#idlers.add(resolve);
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    this.#pump();
+    await promise;
+  }
+
   /** Events behind the cursor are met in their order; those before it came back to an old place. */
-  #met(ready: readonly EventHead[]): void {
+  #told(ready: readonly EventHead[]): void {
     for (const head of ready) if (head.id <= this.#cursor) this.#lane(head);
     this.#pump();
   }
@@ -150,6 +161,9 @@ export class Forwarder {
     queueMicrotask(() => {
       this.#pumping = false;
       this.#guard(() => this.#sendMore());
+      if (this.#open > 0) return;
+      for (const idler of this.#idlers) idler();
+      this.#idlers.clear();
     });
   }
 

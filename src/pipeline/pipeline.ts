@@ -9,6 +9,7 @@ import { supervise } from '../runtime/supervisor.ts';
 import { audit } from './audit.ts';
 import type { Driver } from './driver.ts';
 import type { Emit } from './events.ts';
+import type { Forwarder } from './forward.ts';
 import { intake } from './intake.ts';
 import { reconcile } from './reconcile.ts';
 import { followRequests } from './requests.ts';
@@ -27,6 +28,8 @@ export type PipelineParts = {
   readonly targets: readonly Target[];
   /** Between two audits of Polaris, ms; undefined: none. */
   readonly auditEveryMs: number | undefined;
+  /** One for each sink of events. */
+  readonly forwarders?: readonly Forwarder[] | undefined;
   /** Between two looks for requests of operators, ms; default 1 s. */
   readonly requestsEveryMs?: number | undefined;
 };
@@ -43,6 +46,7 @@ export async function runPipeline(parts: PipelineParts, stop: AbortSignal, kill:
   const services = [
     ...parts.drivers.map((driver) => driver.run(until, kill)),
     followRequests(parts, until),
+    ...(parts.forwarders ?? []).map((forwarder) => forwarder.run(until, kill)),
     supervise('source', (signal, healthy) => follow(parts, signal, healthy), { ...parts, signal: until }),
   ];
   // When one of them can't go on, the others finish what they have begun; then its error is the pipeline's.
