@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { PushError } from '../../src/errors/errors.ts';
 import type { ApplicablePolicy } from '../../src/polaris/policies.ts';
 import { policyOrigins } from '../../src/polaris/policy-origins.ts';
+import { PRIVILEGES } from '../../src/polaris/provisioning.ts';
 import { containing, rejection } from './matchers.ts';
 import { clientOf, COMPACTION, CONTENT, policiesOf, PolicyServer } from './policy-server.ts';
 import { curlCalls } from './shell-commands.ts';
@@ -168,6 +169,21 @@ describe('what Polaris refuses', () => {
       expect(reply.status).toBeLessThan(300);
     }
     expect(names(await client.applicable(ORDERS, {}, never))).toContain('orphans');
+  });
+
+  test('a reader of the table, and the agent itself, only what lies above the table', async () => {
+    await using server = await orders();
+    for (const [name, privileges] of [
+      ['reader', ['TABLE_READ_PROPERTIES']],
+      ['agent', PRIVILEGES],
+    ] as const) {
+      await using client = await server.client(await server.principal(name, privileges));
+      expect(names(await client.applicable(ORDERS, {}, never))).toHaveLength(3);
+      expect(await rejection(client.applicableWithin([], {}, never))).toMatchObject({
+        code: 'POLARIS_FORBIDDEN',
+        fix: containing('CATALOG_READ_PROPERTIES'),
+      });
+    }
   });
 
   test('a token that is no good', async () => {
