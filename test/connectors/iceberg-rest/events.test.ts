@@ -12,6 +12,16 @@ function read(body: unknown, headers: Record<string, string> = {}, warehouse?: s
   return readAnnounced(headers, Buffer.from(text), { warehouse });
 }
 
+/** What reading comes to, be it an error. Any other error than the one for unreadable events passes. */
+function outcome(headers: Record<string, string>, value: unknown): Announced | UnreadableEvent {
+  try {
+    return readAnnounced(headers, Buffer.from(JSON.stringify(value)), { warehouse: undefined });
+  } catch (error) {
+    if (error instanceof UnreadableEvent) return error;
+    throw error;
+  }
+}
+
 const upserted = (table = orders, when: number | undefined = at) => ({ change: { kind: 'upserted', table }, at: when });
 
 describe('plain bodies', () => {
@@ -32,7 +42,7 @@ describe('plain bodies', () => {
     expect(list?.change.table).toEqual({ namespace: ['a.b'], name: 'c' });
   });
 
-  test.each([
+  test.each<[string, unknown]>([
     ['no JSON', '<html>'],
     ['no UTF-8', '{"namespace":"a","table":"\xff"}'],
     ['a number', 42],
@@ -48,11 +58,8 @@ describe('plain bodies', () => {
     ['a name that is a book', { namespace: 'sales', table: 'x'.repeat(5000) }],
     ['levels without end', { namespace: Array.from({ length: 65 }, () => 'a'), table: 'orders' }],
     ['one bad event among good ones', [{ namespace: 'sales', table: 'orders' }, { namespace: 'sales' }]],
-  ])('are unreadable with %s', (what, body) => {
-    const bytes =
-      what === 'no UTF-8'
-        ? Buffer.from(String(body), 'latin1')
-        : Buffer.from(what === 'no JSON' ? String(body) : JSON.stringify(body));
+  ])('are unreadable with %s', (_, body) => {
+    const bytes = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body), 'latin1');
     expect(() => readAnnounced({}, bytes, { warehouse: undefined })).toThrow(UnreadableEvent);
   });
 
@@ -79,13 +86,9 @@ describe('plain bodies', () => {
     const body = fc.oneof(fc.jsonValue(), fc.dictionary(keys, values), fc.array(fc.dictionary(keys, values)));
     fc.assert(
       fc.property(headers, body, (some, value) => {
-        try {
-          for (const { change } of readAnnounced(some, Buffer.from(JSON.stringify(value)), { warehouse: undefined })
-            .changes)
-            expect(change.table.namespace.length).toBeGreaterThan(0);
-        } catch (error) {
-          expect(error).toBeInstanceOf(UnreadableEvent);
-        }
+        const found = outcome(some, value);
+        const isFair = (one: Announced) => one.changes.every(({ change }) => change.table.namespace.length > 0);
+        expect(found instanceof UnreadableEvent || isFair(found)).toBe(true);
       }),
     );
   });
@@ -215,17 +218,18 @@ describe('events of Lakekeeper', () => {
   });
 });
 
+const forwarded = (type: string) => ({
+  specversion: '1.0',
+  type: `polaris-push.table.${type}`,
+  time,
+  data: { type: 'UPDATE', catalog: 'lake', namespace: ['sales'], table: 'orders' },
+});
+
 test('understands what this project forwards, so that agents can be chained', () => {
-  const event = (type: string) => ({
-    specversion: '1.0',
-    type: `polaris-push.table.${type}`,
-    time,
-    data: { type: 'UPDATE', catalog: 'lake', namespace: ['sales'], table: 'orders' },
-  });
   expect(
-    read(['created', 'updated', 'dropped'].map(event), {}, 'lake').changes.map(({ change }) => change.kind),
+    read(['created', 'updated', 'dropped'].map(forwarded), {}, 'lake').changes.map(({ change }) => change.kind),
   ).toEqual(['upserted', 'upserted', 'dropped']);
-  expect(read(event('updated'), {}, 'other').ignored).toEqual(['another catalog']);
+  expect(read(forwarded('updated'), {}, 'other').ignored).toEqual(['another catalog']);
 });
 
 test('takes a table out of the data of events that nobody knows, in batches and in headers', () => {
