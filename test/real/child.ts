@@ -53,6 +53,11 @@ export class Child implements AsyncDisposable {
     this.#process.stdin?.write(`${line}\n`);
   }
 
+  /** Ends its standard input. */
+  end(): void {
+    this.#process.stdin?.end();
+  }
+
   /** Sends the signal, unless the process has ended, and resolves when it has. */
   async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<Ended> {
     if (this.alive) this.#process.kill(signal);

@@ -6,9 +6,9 @@ import { Child, until } from '../child.ts';
 import { AGENT_PRIVILEGES, type Credentials, Polaris } from '../polaris.ts';
 import { Writer } from '../python-writer.ts';
 import {
-  DOTTED_NAMESPACES,
   FAREWELL,
   NOT_IN_NESSIE,
+  ODD_NAMES,
   OPERATIONS,
   type Operation,
   OUTAGES,
@@ -58,7 +58,7 @@ export const SOURCES: readonly SourceKind[] = [
   {
     name: 'nessie',
     title: 'Nessie 0.99.0',
-    operations: [...OPERATIONS, ...VIEWS, ...DOTTED_NAMESPACES, ...FAREWELL],
+    operations: [...OPERATIONS, ...VIEWS, ...ODD_NAMES, ...FAREWELL],
     start: (tools, folder) => written(startNessie, tools, folder),
   },
   {

@@ -9,6 +9,7 @@ import json
 import sys
 import traceback
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pyarrow as pa
 from pyiceberg.catalog.rest import RestCatalog
@@ -72,6 +73,20 @@ class Writer:
 
     def drop_view(self, path: list[str], **_: object) -> None:
         self.catalog.drop_view(tuple(path))
+
+    def clear(self) -> None:
+        """Drops whatever there is."""
+        for namespace in reversed(list(self.namespaces(()))):
+            for identifier in self.catalog.list_tables(namespace):
+                self.catalog.drop_table(identifier)
+            for view in self.catalog._session.get(self.url(namespace, "views")).json()["identifiers"]:
+                self.catalog._session.delete(self.url(namespace, "views", view["name"])).raise_for_status()
+            self.catalog.drop_namespace(namespace)
+
+    def url(self, namespace: tuple[str, ...], *rest: str) -> str:
+        """Of what PyIceberg uses only where the catalog says that it has it, which Nessie doesn't say."""
+        levels = self.catalog._encode_namespace_path(namespace)
+        return self.catalog.url("/".join(["namespaces", levels, *(quote(part, safe="") for part in rest)]))
 
     def state(self) -> list[dict]:
         """Every table as PyIceberg lists and loads it."""
