@@ -1,7 +1,6 @@
 import { showTable } from '../core/table.ts';
 import type { TableIdentifier } from '../core/types.ts';
 import { PushError } from '../errors/errors.ts';
-import { parseJson } from './answer.ts';
 import { deniedPrincipal, saysNoSuchTable } from './classify.ts';
 import { toError } from './failure.ts';
 import { encodeTable, type Addressing } from '../runtime/rest-names.ts';
@@ -18,7 +17,7 @@ export type LoadTableOptions = {
 
 export type LoadedTable = {
   readonly metadataLocation: string;
-  /** Table metadata as Iceberg specifies it. Integers beyond 2^53, such as snapshot ids, lose their last digits. */
+  /** Table metadata as Iceberg specifies it. Integers beyond 2^53, such as snapshot ids, are bigints: no digit is lost. */
   readonly metadata: Readonly<Record<string, unknown>>;
   /** How to reach the files. **Holds secrets** when credentials are vended: not for logs. */
   readonly config: Readonly<Record<string, string>>;
@@ -102,7 +101,7 @@ const problem = ({ session, table }: Place, why: string): PushError =>
   new PushError('POLARIS_REFUSED', `Target ${session.config.name}: ${showTable(table)} can't be loaded: ${why}`);
 
 function readTable(body: string): LoadedTable | undefined {
-  const answer = asRecord(parseJson(body));
+  const answer = asRecord(parseExactly(body));
   const metadataLocation = answer?.['metadata-location'];
   const metadata = asRecord(answer?.['metadata']);
   if (typeof metadataLocation !== 'string' || metadata === undefined) return undefined;
@@ -113,6 +112,22 @@ function readTable(body: string): LoadedTable | undefined {
     config: texts(answer?.['config']),
     storageCredentials: Array.isArray(credentials) ? credentials.flatMap(readCredential) : [],
   };
+}
+
+/** JSON with exact integers; undefined when it is none. */
+function parseExactly(body: string): unknown {
+  try {
+    return JSON.parse(body, exactInteger as Reviver) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+type Reviver = (this: unknown, key: string, value: unknown) => unknown;
+
+function exactInteger(this: unknown, _key: string, value: unknown, { source = '' }: { readonly source?: string }) {
+  const isCut = typeof value === 'number' && !Number.isSafeInteger(value) && /^-?\d+$/.test(source);
+  return isCut ? BigInt(source) : value;
 }
 
 function readCredential(value: unknown): StorageCredential[] {

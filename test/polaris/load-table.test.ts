@@ -31,6 +31,19 @@ test('a table is loaded with its location and metadata; access to its files is n
   expect(request?.headers['x-iceberg-access-delegation']).toBeUndefined();
 });
 
+test('no digit of a snapshot id is lost', async () => {
+  const metadata =
+    '{"current-snapshot-id":3055729675574597004,"refs":{"main":{"snapshot-id":-3055729675574597005}},"x":1.5e300}';
+  const text = `{"metadata-location":"${LOCATION}","metadata":${metadata}}`;
+  expect((await load({ status: 200, text })).outcome).toMatchObject({
+    metadata: {
+      'current-snapshot-id': 3055729675574597004n,
+      refs: { main: { 'snapshot-id': -3055729675574597005n } },
+      x: 1.5e300,
+    },
+  });
+});
+
 test.for(['vended-credentials', 'remote-signing'] as const)('%s is asked for in the header', async (delegation) => {
   const config = { 's3.access-key-id': 'AK', 'client.region': 'eu-west-1', odd: 1 };
   const { outcome, request } = await load(

@@ -139,6 +139,25 @@ test('closing the cache ends the request under way', async () => {
   expect(await waiting).toMatchObject({ message: 'The cache of policies was closed.' });
 });
 
+/** Each table has a policy of its own with a million characters, of which 64 MiB hold 67. */
+const large = () => {
+  const client = new Answers();
+  let version = 0;
+  const content = JSON.stringify('x'.repeat(1000 * 1000));
+  client.answer = ({ name }) => Promise.resolve([policy({ name, content, version: version++ })]);
+  const asked = async (cache: PolicyCache, name: string) => {
+    const before = client.asked.length;
+    await cache.get(table(name), {}, never);
+    return client.asked.length > before;
+  };
+  /** Whether 60 tables are held together. */
+  const holds = async (cache: PolicyCache) => {
+    for (let i = 0; i < 60; i++) await cache.get(table(`t${i}`), {}, never);
+    return !(await asked(cache, 't0'));
+  };
+  return { client, asked, holds };
+};
+
 describe('the content of a policy', () => {
   test('is parsed once per version, and shared by all tables that it applies to', async () => {
     const client = new Answers();
@@ -185,19 +204,40 @@ describe('the content of a policy', () => {
     expect(second?.parsed.kind).toBe('json');
   });
 
-  test('is bounded in sum: tables give way whose policies are large', async () => {
-    const client = new Answers();
-    client.answer = ({ name }) => {
-      const content = JSON.stringify('x'.repeat(1000 * 1000));
-      return Promise.resolve([policy({ name, content })]);
-    };
-    const { cache } = cacheOf(client);
-    for (let i = 0; i < 80; i++) await cache.get(table(`t${i}`), {}, never);
-    // 64 MiB hold 67 of a million characters.
-    for (const name of ['t79', 't40']) await cache.get(table(name), {}, never);
-    expect(client.asked).toHaveLength(80);
-    await cache.get(table('t0'), {}, never);
-    expect(client.asked).toHaveLength(81);
+  describe('is bounded in sum', () => {
+    test('so that tables give way whose policies are large', async () => {
+      const { client, asked, holds } = large();
+      const { cache } = cacheOf(client);
+      expect(await holds(cache)).toBe(true);
+      for (let i = 60; i < 80; i++) await cache.get(table(`t${i}`), {}, never);
+      // t0 was looked at last of the first 60.
+      expect(await asked(cache, 't79')).toBe(false);
+      expect(await asked(cache, 't40')).toBe(false);
+      expect(await asked(cache, 't1')).toBe(true);
+    });
+
+    test('and what is replaced does not count any more', async () => {
+      const { client, holds } = large();
+      const { cache, clock } = cacheOf(client);
+      for (let i = 0; i < 80; i++) {
+        await cache.get(table('changing'), {}, never);
+        clock.advance(2 * MINUTE);
+      }
+      expect(await holds(cache)).toBe(true);
+    });
+
+    test('nor does what was forgotten, even while its answer was under way', async () => {
+      const { client, holds } = large();
+      const { cache } = cacheOf(client);
+      for (let i = 0; i < 40; i++) {
+        const late = cache.get(table('forgotten'), {}, never);
+        cache.forget(table('forgotten'));
+        await late;
+        await cache.get(table('forgotten'), {}, never);
+        cache.forget(table('forgotten'));
+      }
+      expect(await holds(cache)).toBe(true);
+    });
   });
 });
 

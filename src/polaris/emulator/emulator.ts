@@ -23,8 +23,8 @@ type Listener = (request: AnsweredRequest) => void;
 
 /**
  * An Apache Polaris 1.7.0 in memory, equal to the recorded one in status, error type and message for everything that a
- * client which sends notifications can meet (`test/conformance` replays the recording). It reads metadata files of FILE
- * catalogs from this machine; on object stores it checks locations only.
+ * client which sends notifications or asks for policies can meet (`test/conformance` replays the recording). It reads
+ * metadata files of FILE catalogs from this machine; on object stores it checks locations only.
  */
 export async function startEmulator(options: EmulatorOptions = {}): Promise<Emulator> {
   const emulator = new Emulator(options);
