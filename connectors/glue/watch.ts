@@ -5,7 +5,7 @@ import { PushError, type ErrorCode } from '../../src/errors/errors.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
 import { systemRandom } from '../../src/runtime/random.ts';
 import type { Announced } from './announced.ts';
-import { Bell } from './bell.ts';
+import { Bell } from '../../src/runtime/bell.ts';
 import type { GlueConfig } from './config.ts';
 import { HeldMessages, type Held } from './held.ts';
 import { changesOf, type EventIntake, type Taken } from './intake.ts';

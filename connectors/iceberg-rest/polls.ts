@@ -1,0 +1,139 @@
+import { backoffMs } from '../../src/core/backoff.ts';
+import { showTable, tableOf, type TableKey } from '../../src/core/table.ts';
+import { PushError } from '../../src/errors/errors.ts';
+import { Bell } from '../../src/runtime/bell.ts';
+import { systemRandom } from '../../src/runtime/random.ts';
+import { isDenial, isOfOneTable } from './failure.ts';
+import type { HintQueue } from './hints.ts';
+import type { KnownTable } from './known.ts';
+import type { RestParts } from './parts.ts';
+import type { TableReader } from './reader.ts';
+import type { PollSchedule } from './schedule.ts';
+
+export type PollContext = RestParts & {
+  readonly hints: HintQueue;
+  readonly schedule: PollSchedule;
+  readonly reader: TableReader;
+};
+
+const BACKOFF = { baseMs: 500, maxMs: 30_000 };
+/** One table's own failures are no reason to leave the others alone; so many in a row are. */
+const MOST_IN_A_ROW = 5;
+/** A clock may wake a moment early; less than this is no reason to sleep again and again. */
+const LEAST_SLEEP_MS = 1;
+
+/** Polls tables as the schedule has it, by conditional loads. */
+export class Polls {
+  readonly #context: PollContext;
+  readonly #bell = new Bell();
+  /** What each table was when it was last polled or found to be read by others. */
+  readonly #seen = new Map<TableKey, KnownTable>();
+  readonly #underWay = new Set<Promise<void>>();
+  #failures = 0;
+  #resumeMs = Number.NEGATIVE_INFINITY;
+  #failed: { readonly error: unknown } | undefined;
+
+  constructor(context: PollContext) {
+    this.#context = context;
+  }
+
+  /** Polls until `signal` aborts. Throws when polling can't succeed before somebody acts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { config, deps, known, schedule } = this.#context;
+    // One request is left to whoever is in a hurry.
+    const most = Math.max(1, config.concurrency - 1);
+    [this.#failures, this.#resumeMs, this.#failed] = [0, Number.NEGATIVE_INFINITY, undefined];
+    try {
+      while (!signal.aborted) {
+        if (this.#failed !== undefined) throw (this.#failed as { readonly error: unknown }).error;
+        const nowMs = deps.clock.monotonicMs();
+        const key = this.#underWay.size < most && nowMs >= this.#resumeMs ? schedule.take(nowMs) : undefined;
+        if (key === undefined) await this.#rest(most, signal);
+        else this.#begin(key, known.get(tableOf(key)), signal);
+      }
+    } finally {
+      await Promise.all(this.#underWay);
+    }
+  }
+
+  /** Something may be due earlier than it was: tables were added. */
+  wake(): void {
+    this.#bell.ring();
+  }
+
+  #begin(key: TableKey, before: KnownTable | undefined, signal: AbortSignal): void {
+    const { schedule } = this.#context;
+    const seen = this.#seen.get(key);
+    if (before === undefined) {
+      // Whoever read that it is gone has told; if it comes back, its name is found.
+      schedule.remove(key);
+      this.#seen.delete(key);
+    } else if (seen !== undefined && seen !== before) {
+      // Read by others since, so there is no need to ask. They have told what they saw.
+      schedule.answered(key, { atMs: before.readAtMs, changed: differ(seen, before) });
+      this.#seen.set(key, before);
+    } else {
+      const poll = this.#poll(key, before, signal).finally(() => {
+        this.#underWay.delete(poll);
+        this.#bell.ring();
+      });
+      this.#underWay.add(poll);
+    }
+  }
+
+  async #poll(key: TableKey, before: KnownTable, signal: AbortSignal): Promise<void> {
+    const { schedule, reader, hints, deps, known } = this.#context;
+    const { table } = before;
+    try {
+      const read = await reader.read(table, {}, signal);
+      this.#failures = 0;
+      if (read.kind === 'not-found') {
+        hints.add({ kind: 'dropped', table });
+        schedule.failed(key, deps.clock.monotonicMs());
+        return;
+      }
+      const changed = differ(before, read.found);
+      if (changed) hints.add({ kind: 'upserted', table });
+      schedule.answered(key, { atMs: read.found.readAtMs, changed });
+      // A later read of others may have been faster.
+      this.#seen.set(key, known.get(table) ?? read.found);
+    } catch (error) {
+      schedule.failed(key, deps.clock.monotonicMs());
+      if (!signal.aborted) this.#stumble(error, showTable(table));
+    }
+  }
+
+  #stumble(error: unknown, table: string): void {
+    const { log, clock } = this.#context.deps;
+    // Denied like one that is gone: resolving it tells more.
+    if (isDenial(error)) return log.debug('table-not-polled', { table, error });
+    const passes = error instanceof PushError && error.spec.retry === 'backoff';
+    if (!passes && !isOfOneTable(error)) {
+      this.#failed ??= { error };
+      return;
+    }
+    this.#failures++;
+    if (isOfOneTable(error) && this.#failures < MOST_IN_A_ROW) return log.debug('table-not-polled', { table, error });
+    const pauseMs = backoffMs(this.#failures, { ...BACKOFF, random: systemRandom() });
+    this.#resumeMs = clock.monotonicMs() + pauseMs;
+    log.warn('polls-paused', { failures: this.#failures, resumeInMs: pauseMs, error });
+  }
+
+  /** Until something is due and there is room for it. */
+  async #rest(most: number, signal: AbortSignal): Promise<void> {
+    const { schedule, deps } = this.#context;
+    const nowMs = deps.clock.monotonicMs();
+    const nextMs = Math.max(this.#resumeMs, schedule.nextMs(nowMs) ?? Number.POSITIVE_INFINITY);
+    const rung = new AbortController();
+    const waited = AbortSignal.any([signal, rung.signal]);
+    const waits = [this.#bell.rung(waited)];
+    if (this.#underWay.size < most && nextMs !== Number.POSITIVE_INFINITY)
+      waits.push(deps.clock.sleep(Math.max(LEAST_SLEEP_MS, nextMs - nowMs), waited));
+    await Promise.race(waits);
+    rung.abort();
+  }
+}
+
+/** Whether the table was committed to, or created anew. */
+const differ = (a: KnownTable, b: KnownTable): boolean =>
+  a.metadataLocation !== b.metadataLocation || a.tableUuid !== b.tableUuid;
