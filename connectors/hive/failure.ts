@@ -28,9 +28,18 @@ const TLS_CODES =
 export function hiveFailure(error: unknown, doing: string, config: HiveConfig): PushError {
   if (error instanceof PushError) return error;
   const code = codeOf(error);
+  if (code === '42501' && /row-level security/.test(messageOf(error))) return rowsHidden(error);
   const text = redact(messageOf(error), config);
   return new PushError(errorCodeOf(code, text), `While ${doing}: ${text}${/[.!?]$/.test(text) ? '' : '.'}`, {
     cause: withoutSecrets(error, text, code),
+  });
+}
+
+/** That a question about tables could have no complete answer. */
+export function rowsHidden(cause?: unknown): PushError {
+  return new PushError('HIVE_PRIVILEGE_MISSING', 'Row-level security hides rows; a hidden table would look absent.', {
+    fix: 'As a superuser: ALTER ROLE … BYPASSRLS; `polaris-push check` names the role.',
+    cause,
   });
 }
 

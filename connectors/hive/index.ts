@@ -7,6 +7,8 @@ import { NameMap } from './names.ts';
 import { describeConnection, QueryPool, withConnection } from './postgres.ts';
 import { prepareStream } from './prepare.ts';
 import { Resolver } from './resolve.ts';
+import { identityOf } from './server.ts';
+import { Vetting } from './vetting.ts';
 import { watchChanges, type StreamMemory } from './watch.ts';
 
 /** A Hive Metastore on PostgreSQL, followed by logical replication of ids and names and read by SQL. */
@@ -22,16 +24,15 @@ export default hive;
 function openHive(config: HiveConfig, deps: ConnectorDeps): Connector {
   const { host, port, database } = describeConnection(config);
   const names = new NameMap();
-  const pool = new QueryPool(config);
-  const resolver = new Resolver(config, pool);
   const memory: StreamMemory = { prepared: undefined, confirmed: 0n, ownPid: undefined, slotStuck: false };
+  const identity = () => memory.prepared && identityOf(memory.prepared.incarnation);
+  const vetting = new Vetting(identity);
+  const pool = new QueryPool(config, vetting);
+  const resolver = new Resolver(config, pool);
   return {
     source: `hive:${host}:${port}/${database}/${config.catalog}`,
     get identity() {
-      const incarnation = memory.prepared?.incarnation;
-      return incarnation === undefined || incarnation.system === ''
-        ? undefined
-        : `${incarnation.system}/${incarnation.database}`;
+      return identity();
     },
     prepare: async (signal) => {
       const connection = { doing: 'preparing the stream', timeoutMs: config.queryTimeoutMs, signal };
@@ -43,7 +44,7 @@ function openHive(config: HiveConfig, deps: ConnectorDeps): Connector {
       memory.confirmed = ownPid === undefined ? confirmedFlush : maxLsn(memory.confirmed, confirmedFlush);
       memory.slotStuck = false;
     },
-    list: (signal) => listTables(config, names, signal),
+    list: (signal) => listTables(config, { names, vetting }, signal),
     watch: (after, signal) => watchChanges({ config, deps, database, names, resolver, pool, memory }, after, signal),
     resolve: (tables, signal) => resolver.resolve(tables, signal),
     [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),

@@ -4,6 +4,7 @@ import { hiveFailure } from './failure.ts';
 import { guardQuery, heedGuard, qualified, stateOf } from './metastore.ts';
 import { idOf, type Fill, type NameMap } from './names.ts';
 import { connect, type Cells, type Queryable } from './postgres.ts';
+import type { Vetting } from './vetting.ts';
 import pg from 'pg';
 
 const PAGE = 1_000;
@@ -15,12 +16,13 @@ const DOING = 'listing the tables';
  */
 export async function* listTables(
   config: HiveConfig,
-  names: NameMap,
+  { names, vetting }: { readonly names: NameMap; readonly vetting: Vetting },
   signal: AbortSignal,
 ): AsyncGenerator<readonly TableState[], void, undefined> {
   const connection = await connect(config, { doing: DOING, timeoutMs: config.listTimeoutMs, signal });
   const fill = names.fill();
   try {
+    await vetting.vet(connection.client);
     yield* pages(connection.client, config, fill);
     fill.finish();
   } catch (error) {

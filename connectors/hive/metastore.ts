@@ -1,6 +1,7 @@
 import pg from 'pg';
 import type { EpochMillis, TableIdentifier, TableState } from '../../src/core/types.ts';
 import { PushError } from '../../src/errors/errors.ts';
+import { rowsHidden } from './failure.ts';
 import type { Cells, Queryable } from './postgres.ts';
 import type { Problem } from './problem.ts';
 
@@ -155,10 +156,7 @@ export function heedGuard([asOf, standby, filtered, known]: Cells, catalog: stri
     throw new PushError('HIVE_STANDBY', 'The connection leads to a standby, which lags behind.', {
       fix: 'Let `connection` name the primary.',
     });
-  if (filtered === true)
-    throw new PushError('HIVE_PRIVILEGE_MISSING', 'Row-level security hides rows; a hidden table would look absent.', {
-      fix: 'As a superuser: ALTER ROLE … BYPASSRLS; `polaris-push check` names the role.',
-    });
+  if (filtered === true) throw rowsHidden();
   // Every catalog has a database from its birth on, so one without any is misspelt, or being restored.
   if (known !== true)
     throw new PushError('HIVE_CATALOG_UNKNOWN', `The metastore has no database in a catalog named ${catalog}.`);

@@ -3,6 +3,7 @@ import pg from 'pg';
 import { PushError } from '../../src/errors/errors.ts';
 import type { HiveConfig } from './config.ts';
 import { hiveFailure } from './failure.ts';
+import type { Vetting } from './vetting.ts';
 
 export const APPLICATION_NAME = 'polaris-push';
 
@@ -83,12 +84,21 @@ export async function connect(
     client = new pg.Client({ ...connectionParameters(config, options.timeoutMs), stream: () => socket });
     client.on('error', ignore); // The query under way, or the next one, fails with the same error.
     await client.connect();
+    await refuseHiddenRows(client);
     return { client, close };
   } catch (error) {
     await close();
     signal.throwIfAborted();
     throw hiveFailure(error, options.doing, config);
   }
+}
+
+/**
+ * From here on a question that row-level security would narrow is an error. A guard beside the question doesn't do: a
+ * prepared statement keeps the plan that hides rows when the role has become one that row-level security doesn't concern.
+ */
+async function refuseHiddenRows(client: Queryable): Promise<void> {
+  await client.query('SET row_security = off');
 }
 
 function ended(socket: Socket): Promise<void> {
@@ -101,10 +111,12 @@ function ended(socket: Socket): Promise<void> {
 /** A few connections for short questions that come at any time. Made on demand, closed when idle, replaced when broken. */
 export class QueryPool implements AsyncDisposable {
   readonly #config: HiveConfig;
+  readonly #vetting: Vetting;
   #pool: pg.Pool;
 
-  constructor(config: HiveConfig) {
+  constructor(config: HiveConfig, vetting: Vetting) {
     this.#config = config;
+    this.#vetting = vetting;
     this.#pool = newPool(config);
   }
 
@@ -134,6 +146,7 @@ export class QueryPool implements AsyncDisposable {
       client = await aborting(pool.connect(), signal);
       client.on('error', ignore); // The query under way fails with the same error.
       signal.addEventListener('abort', cut, { once: true });
+      await this.#vetting.vet(client);
       return await work(client);
     } catch (error) {
       // A connection of which an answer is missing can't be used for the next question.
@@ -167,6 +180,8 @@ function newPool(config: HiveConfig): pg.Pool {
     ...connectionParameters(config, config.queryTimeoutMs),
     max: 4,
     idleTimeoutMillis: 60_000,
+    // oxlint-disable-next-line typescript/no-misused-promises -- the pool waits for it, though its types don't say so
+    onConnect: refuseHiddenRows,
     allowExitOnIdle: true,
   });
   pool.on('error', ignore); // An idle connection broke: the pool has forgotten it already.

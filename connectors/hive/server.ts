@@ -57,6 +57,9 @@ export type Incarnation = {
   readonly timeline: number;
 };
 
+/** Insufficient privilege, no such function, not supported; and a standby, which has no current WAL file. */
+const REFUSES_TO_TELL = new Set(['42501', '42883', '0A000', '55000']);
+
 /** Where a hosted PostgreSQL refuses to tell, all is taken for one and the same: the list at every start heals. */
 export async function readIncarnation(client: Queryable): Promise<Incarnation> {
   try {
@@ -69,9 +72,16 @@ export async function readIncarnation(client: Queryable): Promise<Incarnation> {
     const { system = '', database = '', timeline = '0' } = row ?? {};
     return { system, database, timeline: Number.parseInt(timeline, 16) };
   } catch (error) {
-    if (error instanceof pg.DatabaseError) return { system: '', database: '', timeline: 0 };
+    // Any other failure is no answer: to take it for "the same" would open the fence before another database.
+    if (error instanceof pg.DatabaseError && REFUSES_TO_TELL.has(error.code ?? ''))
+      return { system: '', database: '', timeline: 0 };
     throw error;
   }
+}
+
+/** Which database of which cluster it is, the same after a failover; undefined where PostgreSQL refuses to tell. */
+export function identityOf({ system, database }: Incarnation): string | undefined {
+  return system === '' ? undefined : `${system}/${database}`;
 }
 
 export function serverProblems(server: Server): readonly Problem[] {

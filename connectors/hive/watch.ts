@@ -287,6 +287,7 @@ class WatchSession {
         publicationProblems(client, await readPublication(client, config.publication, this.#version), naming),
       );
     } catch (error) {
+      if (codeOf(error) === 'HIVE_HISTORY_LOST') throw error;
       if (!this.#signal.aborted) deps.log.debug('publication-not-inspected', { error: (error as Error).message });
       return;
     }

@@ -129,6 +129,22 @@ describe('the role of examples/hive-sidecar/setup.sql', () => {
     const found = (await findings(metastore, asRole(metastore))).find(({ level }) => level === 'error');
     expect(found).toMatchObject({ subject: 'TBLS', fix: expect.stringContaining('BYPASSRLS') as string });
   });
+
+  test('that row-level security concerns no more sees all rows on connections that it already had', async () => {
+    await using metastore = await openSetUp();
+    await metastore.transact(rows.create('a'));
+    const connector = await metastore.connector(asRole(metastore));
+    const table = { namespace: ['sales'], name: 'a' };
+    expect(await connector.resolve([table], signal)).toMatchObject([{ kind: 'present' }]);
+    await metastore.admin.query('ALTER TABLE "TBLS" ENABLE ROW LEVEL SECURITY');
+    await expect(connector.resolve([table], signal)).rejects.toMatchObject({ code: 'HIVE_PRIVILEGE_MISSING' });
+    await metastore.admin.query(`ALTER ROLE ${ROLE} BYPASSRLS`);
+    try {
+      expect(await connector.resolve([table], signal)).toMatchObject([{ kind: 'present' }]);
+    } finally {
+      await metastore.admin.query(`ALTER ROLE ${ROLE} NOBYPASSRLS`);
+    }
+  });
 });
 
 describe('a connection that can’t be made', () => {

@@ -281,6 +281,47 @@ describe('the stream', () => {
     expect(await new Watching(connector).failure()).toMatchObject({ code: 'HIVE_STANDBY' });
   });
 
+  test('ends when new connections lead to another database, which is not believed before a new start', async () => {
+    await using primary = await startPostgres({ major: 15 });
+    await using other = await startPostgres({ major: 15 });
+    await using metastore = await openMetastore(primary);
+    const copy = await openMetastore(other);
+    await copy[Symbol.asyncDispose]();
+    const root = await other.client();
+    await root.query(`ALTER DATABASE ${copy.database} RENAME TO ${metastore.database}`);
+    await root.end();
+    await using proxy = await startProxy(primary.port);
+    const connector = await metastore.connector({
+      connection: `postgresql://postgres@127.0.0.1:${proxy.port}/${metastore.database}`,
+      inspect: '100ms',
+    });
+    await metastore.transact(rows.create('a'));
+    const table = { namespace: ['sales'], name: 'a' };
+    const lost = { code: 'HIVE_HISTORY_LOST' };
+    {
+      await using watching = await started(connector);
+      proxy.redirect(other.port);
+      // The stream itself stays where it is.
+      await metastore.admin.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE application_name = 'polaris-push' AND backend_type = 'client backend'`,
+      );
+      await expect(connector.resolve([table], signal)).rejects.toMatchObject(lost);
+      await expect(listed(connector)).rejects.toMatchObject(lost);
+      expect(await watching.failure()).toMatchObject(lost);
+    }
+    const { identity } = connector;
+    await connector.prepare(signal);
+    expect(connector.identity).not.toBe(identity);
+    expect(await connector.resolve([table], signal)).toMatchObject([{ kind: 'absent' }]);
+    proxy.redirect(primary.port);
+    await connector.prepare(signal);
+    // The connections to the other one are still there.
+    expect(connector.identity).toBe(identity);
+    await expect(connector.resolve([table], signal)).rejects.toMatchObject(lost);
+    expect(await connector.resolve([table], signal)).toMatchObject([{ kind: 'present' }]);
+  });
+
   test('is found broken after a failover, and a new start on the promoted server goes on', async () => {
     await using primary = await startPostgres({ major: 15 });
     await using standby = await startStandby(primary, 15);
