@@ -43,11 +43,14 @@ export async function runPipeline(parts: PipelineParts, stop: AbortSignal, kill:
   const broken = new AbortController();
   const until = AbortSignal.any([stop, broken.signal]);
   for (const driver of parts.drivers) driver.restore();
+  // What was left undone is read only once it is known whether this is still the same source.
+  const { promise: fenced, resolve: onFenced } = Promise.withResolvers<void>();
+  until.addEventListener('abort', () => onFenced(), { once: true });
   const services = [
-    ...parts.drivers.map((driver) => driver.run(until, kill)),
+    ...parts.drivers.map((driver) => fenced.then(() => driver.run(until, kill))),
     followRequests(parts, until),
     ...(parts.forwarders ?? []).map((forwarder) => forwarder.run(until, kill)),
-    supervise('source', (signal, healthy) => follow(parts, signal, healthy), { ...parts, signal: until }),
+    supervise('source', (signal, healthy) => follow(parts, signal, { onFenced, healthy }), { ...parts, signal: until }),
   ];
   // When one of them can't go on, the others finish what they have begun; then its error is the pipeline's.
   for (const service of services) service.catch(() => broken.abort());
@@ -56,13 +59,20 @@ export async function runPipeline(parts: PipelineParts, stop: AbortSignal, kill:
   if (failure !== undefined) throw failure.reason;
 }
 
+type Milestones = {
+  /** The source is known, and so is what it may lead to. */
+  readonly onFenced: () => void;
+  readonly healthy: () => void;
+};
+
 /** Follows the source until `signal` aborts or the stream breaks: make sure of the stream, list, then watch. */
-async function follow(parts: PipelineParts, signal: AbortSignal, healthy: () => void): Promise<void> {
+async function follow(parts: PipelineParts, signal: AbortSignal, { onFenced, healthy }: Milestones): Promise<void> {
   const { connector, clock, emit, drivers } = parts;
   const before = clock.monotonicMs();
   await connector.prepare(signal);
   if (signal.aborted) return;
   fenceReplaced(parts);
+  onFenced();
   const tables = await reconcile(parts, signal);
   healthy();
   const ended = new AbortController();

@@ -125,6 +125,12 @@ export const MUTANTS: readonly Mutant[] = [
     to: '',
   },
   {
+    title: 'what was left undone is read before it is known whether the source is the same',
+    file: 'src/pipeline/pipeline.ts',
+    from: 'fenced.then(() => driver.run(until, kill))',
+    to: 'driver.run(until, kill)',
+  },
+  {
     title: 'a list says nothing of tables that it lacks',
     file: 'src/pipeline/reconcile.ts',
     from: 'for (const driver of drivers) hints += await hintUnlisted(listed, driver, ledger);',

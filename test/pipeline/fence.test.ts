@@ -45,3 +45,26 @@ test('a failover, which leaves the identity as it is, holds nothing', async () =
   await agent.caughtUp();
   expect(lab.differences()).toEqual([]);
 });
+
+test('what the last run left undone is read once it is known that the source is another one', async () => {
+  const lab = new Lab({ budget: BUDGET });
+  lab.source.identity = 'system 1/database 1';
+  for (const name of ['db.a', 'db.b']) lab.source.create(name);
+  {
+    await using agent = lab.start();
+    await agent.caughtUp();
+    // A commit is recorded, and not delivered yet.
+    lab.polaris.down = true;
+    lab.source.commit('db.b');
+    await agent.until(() => lab.source.acked === lab.source.log.length);
+    agent.crash();
+  }
+  lab.polaris.down = false;
+  lab.source.identity = 'system 1/database 2';
+  lab.source.losing = true;
+  lab.source.drop('db.b');
+  await using agent = lab.start({ prepareMs: 1_000 });
+  await agent.caughtUp();
+  expect(parked(lab, 'db.b')).toBe('DROP_HELD');
+  expect(lab.polaris.tables.has(keyOf(id('db.b')))).toBe(true);
+});

@@ -176,6 +176,8 @@ export type LabOptions = {
   readonly auditEveryMs?: number | undefined;
   readonly reconcileEveryMs?: number;
   readonly concurrency?: number;
+  /** How long it takes to make sure of the stream, ms. */
+  readonly prepareMs?: number;
   /** How long a read, a request or a commit of the ledger takes, ms; drawn anew each time. */
   readonly latencyMs?: (random: Random) => number;
 };
@@ -254,7 +256,7 @@ export class LabAgent implements AsyncDisposable {
       this.events.push(event);
       this.onEvent(event);
     };
-    const connector = this.#connector(clock);
+    const connector = this.#connector(clock, options.prepareMs ?? 0);
     const max = options.concurrency ?? 8;
     const common = { clock, random: lab.random, log: silentLog, ledger: lab.ledger, emit };
     const targets = lab.targets.map((polaris) => this.#target(polaris, clock));
@@ -342,7 +344,7 @@ export class LabAgent implements AsyncDisposable {
     };
   }
 
-  #connector(clock: Clock): Connector {
+  #connector(clock: Clock, prepareMs: number): Connector {
     const lab = this.#lab;
     const { source } = lab;
     return {
@@ -350,7 +352,7 @@ export class LabAgent implements AsyncDisposable {
         return source.identity;
       },
       source: 'lab',
-      prepare: async () => {},
+      prepare: (signal) => clock.sleep(prepareMs, signal),
       list: (signal) => this.#list(clock, signal),
       watch: (_after, signal) => this.#watch(clock, signal),
       resolve: async (tables, signal) => {
