@@ -123,11 +123,18 @@ export const NIGHTLY_SETS: readonly HistorySet[] = [
     kinds: anything,
     restInOrder,
   }),
-  agents('a rename, a CREATE of the old name and a crash', 3000, {
+  agents('a rename, a CREATE of the old name and a crash, each at any moment', 400, {
     before,
     deeds: [rename, create],
     faults: 1,
     kinds: crash,
-    restInOrder,
+    inOrder: true,
+  }),
+  agents('a rename there and back and two crashes, each at any moment', 10_000, {
+    before,
+    deeds: [rename, back],
+    faults: 2,
+    kinds: crash,
+    inOrder: true,
   }),
 ];

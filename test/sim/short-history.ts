@@ -26,6 +26,8 @@ export type ShortOptions = {
   readonly kinds?: Partial<Readonly<Record<Operation | 'crash', readonly (Fault | 'crash')[]>>>;
   /** Once all deeds and faults have been, the rest goes on in its order: with crashes, all interleavings are too many. */
   readonly restInOrder?: boolean;
+  /** Operations go on in their order all the time: only the moments of deeds and faults are chosen. */
+  readonly inOrder?: boolean;
   readonly policy?: Partial<Policy>;
   /** Requests under way together; default 4. */
   readonly concurrency?: number;
@@ -126,14 +128,14 @@ export class ShortHistory {
 
   async #next(): Promise<void> {
     const crashes = this.#begun && this.#pending.length > 0 && this.#mayFail('crash').length > 0;
-    const ways = this.#pending.length + Number(this.#mayDo) + Number(crashes);
+    const open = this.#options.inOrder === true ? Math.min(1, this.#pending.length) : this.#pending.length;
+    const ways = open + Number(this.#mayDo) + Number(crashes);
     if (ways === 0) return void (await this.#clock.leap());
     const way = ways > 1 && this.#isChosen ? this.#choose(ways) : 0;
-    const pending = this.#pending[way];
-    if (pending !== undefined) {
-      this.#pending.splice(way, 1);
-      pending.go();
-    } else if (this.#mayDo && way === this.#pending.length) this.#act();
+    if (way < open) {
+      const [pending] = this.#pending.splice(way, 1);
+      pending?.go();
+    } else if (this.#mayDo && way === open) this.#act();
     else this.#crash();
   }
 
