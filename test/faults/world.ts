@@ -42,6 +42,8 @@ export type LifeOptions = Omit<AgentCommand, 'file'> & {
   readonly polarisPort?: number | undefined;
   /** Further keys of the source's configuration. */
   readonly source?: Readonly<Record<string, unknown>> | undefined;
+  /** Further keys of its configuration, or other values of them. */
+  readonly config?: Readonly<Record<string, unknown>> | undefined;
 };
 
 /**
@@ -120,7 +122,7 @@ export class World implements AsyncDisposable {
   }
 
   /** Writes an agent's configuration; returns the path. Its timeouts are short, so that a test needn't wait for the usual ones. */
-  configure({ name = 'polaris_push', ledger, polarisPort, source }: LifeOptions = {}): string {
+  configure({ name = 'polaris_push', ledger, polarisPort, source, config: more }: LifeOptions = {}): string {
     const folder = join(this.folder, name);
     mkdirSync(folder, { recursive: true });
     const config = {
@@ -145,6 +147,7 @@ export class World implements AsyncDisposable {
       ledger: { path: ledger ?? join(folder, 'ledger.db') },
       // The workload drops tables all the time, which is what the budget is there to hold.
       drops: { budget: 'off' },
+      ...more,
     };
     const file = join(folder, 'polaris-push.yaml');
     writeFileSync(file, JSON.stringify(config)); // JSON is YAML
