@@ -109,20 +109,23 @@ export class KafkaBroker implements AsyncDisposable {
   }
 
   async createTopic(name: string, partitions: number): Promise<void> {
-    await this.#tool('org.apache.kafka.tools.TopicCommand', [
-      ...['--bootstrap-server', this.address, '--create', '--topic', name],
-      ...['--partitions', String(partitions), '--replication-factor', '1'],
-    ]);
+    const topic = ['--create', '--topic', name, '--partitions', String(partitions), '--replication-factor', '1'];
+    await this.#tool('org.apache.kafka.tools.TopicCommand', ['--bootstrap-server', this.address, ...topic]);
   }
 
-  /** Where Kafka's own producer puts records with these keys: one record each, in this order. */
+  /** Lets Kafka's own producer write one record for each key, in this order. */
   async produce(topic: string, keys: readonly string[]): Promise<void> {
-    const producer = this.#java('tools.log', TOOL_FLAGS, [
+    await using producer = this.#java('tools.log', TOOL_FLAGS, [
       'org.apache.kafka.tools.ConsoleProducer',
-      ...['--bootstrap-server', this.address, '--topic', topic],
-      ...['--reader-property', 'parse.key=true', '--reader-property', 'key.separator=\t'],
+      '--bootstrap-server',
+      this.address,
+      '--topic',
+      topic,
+      '--reader-property',
+      'parse.key=true',
+      '--reader-property',
+      'key.separator=\t',
     ]);
-    await using _ = producer;
     for (const key of keys) producer.write(`${key}\t-`);
     producer.end();
     const code = await producer.ended();
@@ -131,18 +134,24 @@ export class KafkaBroker implements AsyncDisposable {
 
   /** Reads a topic from its beginning with Kafka's own consumer, through outages of the broker, until it is disposed. */
   consume(topic: string, onRecord: (record: ConsumedRecord) => void): AsyncDisposable {
-    const shown = ['partition', 'offset', 'headers', 'key'].flatMap((what) => [
-      '--formatter-property',
-      `print.${what}=true`,
-    ]);
+    const format = [
+      'print.partition=true',
+      'print.offset=true',
+      'print.headers=true',
+      'print.key=true',
+      'key.separator=\t',
+    ];
     const child = this.#java(
       `consumer-${topic}.log`,
       TOOL_FLAGS,
       [
         'org.apache.kafka.tools.consumer.ConsoleConsumer',
-        ...['--bootstrap-server', this.address, '--topic', topic, '--from-beginning'],
-        ...shown,
-        ...['--formatter-property', 'key.separator=\t'],
+        '--bootstrap-server',
+        this.address,
+        '--topic',
+        topic,
+        '--from-beginning',
+        ...format.flatMap((property) => ['--formatter-property', property]),
       ],
       (line) => onRecord(recordOf(topic, line)),
     );
@@ -156,7 +165,9 @@ export class KafkaBroker implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#consumers, ...(this.#child === undefined ? [] : [this.#child])].map((child) => child.stop('SIGKILL')));
+    await Promise.all(
+      [...this.#consumers, ...(this.#child === undefined ? [] : [this.#child])].map((child) => child.stop('SIGKILL')),
+    );
   }
 
   get #settingsFile(): string {
@@ -169,12 +180,7 @@ export class KafkaBroker implements AsyncDisposable {
     if (code !== 0) throw new Error(`${main} ended with ${String(code)}.\n${tool.tail()}`);
   }
 
-  #java(
-    logFile: string,
-    flags: readonly string[],
-    command: readonly string[],
-    onLine?: (line: string) => void,
-  ): Child {
+  #java(logFile: string, flags: readonly string[], command: readonly string[], onLine?: (line: string) => void): Child {
     return new Child({
       program: join(this.#jdk.home, 'bin', 'java'),
       args: [
@@ -210,6 +216,9 @@ const settings = (folder: string, port: number, controllerPort: number): string 
     'share.coordinator.state.topic.replication.factor': 1,
     'share.coordinator.state.topic.min.isr': 1,
     'group.initial.rebalance.delay.ms': 0,
+    // One that comes back after an outage waits until it counts as gone.
+    'broker.session.timeout.ms': 3_000,
+    'broker.heartbeat.interval.ms': 500,
   })
     .map(([name, value]) => `${name}=${value}\n`)
     .join('');
