@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** The suffix of a test file says what it needs: nothing, `.pg` a real PostgreSQL, `.polaris` a Polaris given by POLARIS_URI. */
+/** The suffix of a test file says what it needs: nothing, `.pg` a real PostgreSQL, `.polaris` a Polaris given by POLARIS_URI, `.real` the tools of the real tier. */
 export default defineConfig({
   test: {
     projects: [
@@ -19,6 +19,9 @@ export default defineConfig({
       ...(process.env['POLARIS_URI'] === undefined
         ? []
         : [{ test: { name: 'polaris', include: ['test/**/*.polaris.test.ts'], testTimeout: 120_000 } }]),
+      ...(process.env['POLARIS_PUSH_REAL'] === undefined
+        ? []
+        : [{ test: { name: 'real', include: ['test/real/**/*.real.test.ts'], testTimeout: 120_000 } }]),
     ],
   },
 });

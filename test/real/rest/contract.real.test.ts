@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import rest from '../../../connectors/iceberg-rest/index.ts';
+import type { TableIdentifier } from '../../../src/core/types.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
 import type { Log, LogFields } from '../../../src/runtime/log.ts';
 import { type ConnectorFixture, connectorContract } from '../../contract/connector.contract.ts';
@@ -57,10 +58,6 @@ async function openFixture({ writer, config: { uri, ...others } }: Source): Prom
     poll: { list: '100ms', requests_per_second: 500 },
   });
   const owned = stack.move();
-  const path = ({ namespace, name }: { readonly namespace: readonly string[]; readonly name: string }) => [
-    ...namespace,
-    name,
-  ];
   return {
     open: async () => owned.use(await rest.open(config, deps)),
     check: () => rest.check(config, deps, new AbortController().signal),
@@ -77,6 +74,8 @@ async function openFixture({ writer, config: { uri, ...others } }: Source): Prom
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
+
+const path = ({ namespace, name }: TableIdentifier): readonly string[] => [...namespace, name];
 
 /** All levels, in memory. */
 function keptLog(events: { event: string; fields: LogFields }[]): Log {
