@@ -94,7 +94,12 @@ function configOf(env: LambdaEnvironment['env'], secrets: Secrets): Promise<Load
 }
 
 /** What can't be kept without a ledger is refused, rather than ignored in silence. */
-function refuseWhatNeedsMemory({ recreate }: Config): void {
+function refuseWhatNeedsMemory({ recreate, forward }: Config): void {
+  if (forward.length > 0) {
+    const fix = 'Take the section forward out, or use `polaris-push run`.';
+    const why = 'forward needs the ledger: an event is kept there until its sink has it. A function has no ledger.';
+    throw new PushError('CONFIG_INVALID', why, { fix });
+  }
   if (recreate === 'keep') return;
   throw new PushError(
     'CONFIG_INVALID',

@@ -4,12 +4,15 @@ import { DEFAULT_POLICY, type Policy } from '../../src/core/policy.ts';
 import { showTable } from '../../src/core/table.ts';
 import type { Notification, Outcome, Served, TableIdentifier, TableState } from '../../src/core/types.ts';
 import { PushError } from '../../src/errors/errors.ts';
+import type { OutgoingEvent } from '../../src/forward/sink.ts';
 import type { RequestInbox } from '../../src/ledger/inbox.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import type { MemoryLedger } from '../../src/ledger/memory.ts';
 import { isOutboxRecord } from '../../src/ledger/outbox.ts';
+import { eventsFor, type EventsOf } from '../../src/pipeline/admission.ts';
 import { Driver } from '../../src/pipeline/driver.ts';
 import type { PipelineEvent } from '../../src/pipeline/events.ts';
+import { Forwarder, type ForwarderParts } from '../../src/pipeline/forward.ts';
 import { runPipeline } from '../../src/pipeline/pipeline.ts';
 import type { Target } from '../../src/polaris/target.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
@@ -19,6 +22,7 @@ import type { VirtualClock } from '../pipeline/virtual-clock.ts';
 import type { Choose } from './choices.ts';
 import { Life, type Checker } from './checker.ts';
 import type { SimPolaris, Trouble } from './polaris.ts';
+import { SINK, type SimReceiver } from './receiver.ts';
 import type { SimSource, Transaction } from './source.ts';
 import type { WallClock } from './wall-clock.ts';
 
@@ -68,6 +72,8 @@ export type Circumstances = {
   readonly concurrency: number;
   readonly reconcileEveryMs: number;
   readonly auditEveryMs: number | undefined;
+  /** Who gets events of admitted notifications, if anybody. */
+  readonly receiver?: SimReceiver | undefined;
   /** Resolves when the operation goes on. */
   pause(what: Operation, signal?: AbortSignal): Promise<void>;
   fault(what: Operation): Fault | undefined;
@@ -101,10 +107,12 @@ export class SimAgent {
     });
     const common = { clock, random: world.random, log: silentLog, ledger, emit };
     const targets = world.targets.map((polaris) => this.#target(polaris));
+    const eventsOf = world.receiver && this.#eventsOf(world.receiver);
     this.drivers = targets.map(
       (target) =>
         new Driver({
           ...common,
+          eventsOf,
           target,
           connector: { resolve: (tables, signal) => this.#resolve(target.name, tables, signal) },
           policy: { ...DEFAULT_POLICY, ...world.policy },
@@ -114,7 +122,8 @@ export class SimAgent {
     );
     const { reconcileEveryMs, auditEveryMs } = world;
     const pace = { reconcileEveryMs, auditEveryMs, requestsEveryMs: REQUESTS_EVERY_MS };
-    const parts = { ...common, ...pace, connector: this.#connector(), drivers: this.drivers, targets };
+    const forwarders = world.receiver === undefined ? [] : [this.#forwarder(world.receiver, common)];
+    const parts = { ...common, ...pace, connector: this.#connector(), drivers: this.drivers, targets, forwarders };
     runPipeline(parts, this.#stopping.signal, this.#killing.signal).then(
       () => (this.outcome = 'ended'),
       (error: unknown) => (this.outcome = { error }),
@@ -179,6 +188,25 @@ export class SimAgent {
       resolve: (tables, signal) => this.#resolve(undefined, tables, signal),
       [Symbol.asyncDispose]: async () => {},
     };
+  }
+
+  #eventsOf({ limit }: SimReceiver): EventsOf | undefined {
+    const targets = this.#world.targets.map(({ name }) => ({ name, uri: `http://${name}`, catalog: name }));
+    return eventsFor({ sinks: [{ name: SINK, limit }], targets, origin: 'simulated' });
+  }
+
+  #forwarder(receiver: SimReceiver, common: Omit<ForwarderParts, 'sink' | 'attempts'>): Forwarder {
+    const send = async (events: readonly OutgoingEvent[], signal: AbortSignal) => {
+      if (!this.#alive) return never();
+      const { clock } = this.#world;
+      // What was sent arrives, whether its sender lives on or not.
+      const answers = clock.sleep(receiver.tookMs()).then(() => events.map((event) => receiver.get(event)));
+      const answered = await this.#mine(answers);
+      signal.throwIfAborted();
+      return answered;
+    };
+    const sink = { name: SINK, batch: 2, concurrency: 2, send, [Symbol.asyncDispose]: async () => {} };
+    return new Forwarder({ ...common, sink, attempts: 1_000_000 });
   }
 
   #failWith(fault: Fault | undefined): void {

@@ -11,6 +11,7 @@ import { chosenBySeed, type Choose } from './choices.ts';
 import { differences } from './differences.ts';
 import { id, key } from './names.ts';
 import { SimPolaris, type Flaw, type Trouble } from './polaris.ts';
+import { SimReceiver, SINK } from './receiver.ts';
 import { SimSource } from './source.ts';
 import { Violation } from './violation.ts';
 import { WallClock } from './wall-clock.ts';
@@ -87,6 +88,7 @@ export class LongHistory {
   /** One in so many operations meets a fault, while there are some. */
   readonly #rarity: number;
   readonly #rivals: boolean;
+  readonly #receiver: SimReceiver | undefined;
   /** Faults are in force: quiet moments have none. */
   #faulty = false;
   #slow = false;
@@ -108,6 +110,8 @@ export class LongHistory {
     this.#paceMs = [2, 10, 200][choose(3)]!;
     this.#rarity = [3, 8, 30][choose(3)]!;
     this.#rivals = choose(3) === 0;
+    // Every other history has somebody to tell; its commits are then among those that may fail.
+    this.#receiver = seed % 2 === 1 ? new SimReceiver(chosenBySeed(seed ^ 0xf0e)) : undefined;
     this.#world = this.#circumstances();
     this.#agent = new SimAgent(this.#world);
   }
@@ -169,6 +173,7 @@ export class LongHistory {
       concurrency,
       reconcileEveryMs: RECONCILE_EVERY_MS,
       auditEveryMs: AUDIT_EVERY_MS,
+      receiver: this.#receiver,
       pause: (what, signal) => this.#clock.sleep(this.#latencyMs(what), signal),
       fault: (what) => this.#fault(what),
       log: (what) => this.#log(what),
@@ -421,6 +426,7 @@ export class LongHistory {
     await this.#settle();
     await this.#operate();
     this.#compare();
+    await this.#allTold();
     this.#needsList = false;
     this.#disturbed.clear();
     checker.mended();
@@ -477,6 +483,19 @@ export class LongHistory {
     if (parked.length > 0) this.#fail(`parked without a reason: ${parked.join(', ')}`);
   }
 
+  /** Of everything that Polaris admitted there was an event, or one of something newer. */
+  async #allTold(): Promise<void> {
+    const receiver = this.#receiver;
+    if (receiver === undefined) return;
+    const { ledger, targets } = this.#world;
+    const names = targets.map(({ name }) => name);
+    const missing = () => receiver.missing(ledger, names);
+    // What the lanes did last may not be durable yet.
+    await this.#advance(MINUTE);
+    await this.#until(() => ledger.outbox.totals(SINK).waiting === 0, PATIENCE_MS, 'events wait for ever');
+    if (missing().length > 0) this.#fail(missing().join('\n'));
+  }
+
   async #advance(ms: number): Promise<void> {
     const endMs = this.#wakeIn(ms);
     while (this.#clock.monotonicMs() < endMs) await this.#leap();
@@ -501,6 +520,7 @@ export class LongHistory {
   async #leap(): Promise<void> {
     const { checker, clock } = this.#world;
     await this.#clock.leap();
+    this.#receiver?.turn(!this.#faulty);
     // What the last leap led to is over before anything else happens.
     await new Promise((resolve) => setImmediate(resolve));
     if (checker.violation !== undefined) this.#fail(checker.violation);
