@@ -117,7 +117,7 @@ const kafkaConfig = z
           .regex(/^[^\s:/]+:[0-9]{1,5}$|^\[[0-9a-fA-F:]+\]:[0-9]{1,5}$/, {
             error: 'expected a host and a port, such as kafka-1:9092',
           })
-          .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65_535, {
+          .refine((text) => !(Number(text.slice(text.lastIndexOf(':') + 1)) > 65_535), {
             error: 'a port is at most 65535',
           }),
       )
