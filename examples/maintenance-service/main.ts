@@ -1,5 +1,4 @@
 import { parseArgs } from 'node:util';
-import { showTable } from '../../src/core/table.ts';
 import { ERRORS, PushError } from '../../src/errors/errors.ts';
 import type { TableEvent } from '../../src/forward/cloud-event.ts';
 import { createLog } from '../../src/observe/log.ts';
@@ -10,10 +9,9 @@ import { openHttpServer } from '../../src/runtime/http-server.ts';
 import type { Log } from '../../src/runtime/log.ts';
 import { Secrets } from '../../src/runtime/secrets.ts';
 import { listenForShutdown } from '../../src/runtime/shutdown.ts';
-import { hopsOf } from './hops.ts';
-import { describeHandled } from './report.ts';
+import { describe, tellOf } from './report.ts';
 import { readServiceConfig, type ServiceConfig } from './service-config.ts';
-import { MaintenanceService, type Handled } from './service.ts';
+import { MaintenanceService } from './service.ts';
 import { EVENTS_PATH, receiveWebhooks } from './webhook-receiver.ts';
 
 // node examples/maintenance-service/main.ts --config maintenance.yaml [--json]
@@ -60,7 +58,8 @@ async function run(config: ServiceConfig, { tell, log }: Output, signal: AbortSi
   const onEvent = async (event: TableEvent, delivery: AbortSignal) => {
     const handled = await service.handle(event, delivery);
     counts[handled.decision.kind] += 1;
-    tell(handled.decision.kind, fieldsOf(handled), describeHandled(handled));
+    const told = tellOf(handled);
+    tell(handled.decision.kind, told, describe(told));
   };
   const onProblem = (problem: string) => log.warn('not-handled', { problem });
   await receive(config, { tell, log, onEvent, onProblem }, signal);
@@ -98,20 +97,6 @@ const aborted = (signal: AbortSignal): Promise<void> =>
     if (signal.aborted) resolve();
     signal.addEventListener('abort', () => resolve(), { once: true });
   });
-
-function fieldsOf(handled: Handled): Record<string, unknown> {
-  const { event, decision } = handled;
-  const { namespace, table, type, timestamp } = event.data;
-  return {
-    table: showTable({ namespace, name: table }),
-    type,
-    timestamp,
-    metadata_location: event.data['metadata-location'],
-    ms: hopsOf(handled),
-    ...(decision.kind === 'plan' ? decision.plan : { reason: decision.reason, detail: decision.detail }),
-    ...(decision.kind === 'plan' ? { table: showTable(decision.plan.table) } : {}),
-  };
-}
 
 async function main(argv: readonly string[]): Promise<number> {
   const { values } = parseArgs({

@@ -1,19 +1,43 @@
-import { hopsOf, type Hops } from './hops.ts';
+import { showTable } from '../../src/core/table.ts';
 import type { CompactionPlan } from './compaction-plan.ts';
-import type { Handled } from './service.ts';
+import { hopsOf, type Hops } from './hops.ts';
+import type { Handled, SkipReason } from './service.ts';
 
-/** A handled event for people: a line, and with a plan what to run. Names come from others, so nothing in them is obeyed. */
-export function describeHandled(handled: Handled): string[] {
+/** What is told of a handled event, as it goes on a line of `--json`. */
+export type Told = {
+  readonly table: string;
+  /** Of the notification. */
+  readonly type: 'CREATE' | 'UPDATE' | 'DROP';
+  readonly timestamp: number;
+  /** As the event has it; a plan may already be for a later one. */
+  readonly metadata_location: string | undefined;
+  readonly ms: Hops;
+  readonly plan?: CompactionPlan | undefined;
+  readonly reason?: SkipReason | undefined;
+  readonly detail?: string | undefined;
+};
+
+export function tellOf(handled: Handled): Told {
   const { event, decision } = handled;
-  const head = `${event.data.type.padEnd(6)} ${event.subject}`;
+  const { namespace, table, type, timestamp } = event.data;
+  return {
+    table: showTable({ namespace, name: table }),
+    type,
+    timestamp,
+    metadata_location: event.data['metadata-location'],
+    ms: hopsOf(handled),
+    ...(decision.kind === 'plan' ? { plan: decision.plan } : { reason: decision.reason, detail: decision.detail }),
+  };
+}
+
+/** For people: a line, what to run if something is to be done, and the times. Nothing in a name moves the cursor. */
+export function describe({ table, type, plan, reason, detail, ms }: Told): string[] {
+  const head = `${type.padEnd(6)} ${table}`;
   const lines =
-    decision.kind === 'skip'
-      ? [`${head}: skipped, ${decision.reason}: ${decision.detail}`]
-      : [
-          `${head}: compact, ${describePlan(decision.plan)}`,
-          ...decision.plan.call.split('\n').map((line) => `    ${line}`),
-        ];
-  return [...lines, `    ${describeHops(hopsOf(handled))}`].map(printable);
+    plan === undefined
+      ? [`${head}: skipped, ${reason}: ${detail}`]
+      : [`${head}: compact, ${describePlan(plan)}`, ...plan.call.split('\n').map((line) => `    ${line}`)];
+  return [...lines, `    ${describeHops(ms)}`].map(printable);
 }
 
 /** `by policy sales.small, version 0 (inherited); 12 data files of 3.4 MiB, at least 1 at the target size`. */
@@ -22,24 +46,24 @@ export function describePlan({ policy, before, leastFiles, ignored }: Compaction
   const files =
     before === undefined
       ? ''
-      : `; ${before.files} data files of ${bytes(before.bytes)}, at least ${leastFiles} at the target size`;
+      : `; ${before.files} data files of ${showBytes(before.bytes)}, at least ${leastFiles} at the target size`;
   const unused = ignored.length === 0 ? '' : `; not for Spark: ${ignored.join(', ')}`;
   return by + files + unused;
 }
 
 export function describeHops({ visible, received, policies, decided, total }: Hops): string {
   const steps = [
-    `commit → visible ${ms(visible)}`,
-    `→ event ${ms(received)}`,
-    `→ policies ${ms(policies)}`,
-    `→ decision ${ms(decided)}`,
+    `commit → visible ${showMs(visible)}`,
+    `→ event ${showMs(received)}`,
+    `→ policies ${showMs(policies)}`,
+    `→ decision ${showMs(decided)}`,
   ];
-  return `${steps.join(' ')}${total === undefined ? '' : `; ${ms(total)} in all`}`;
+  return `${steps.join(' ')}${total === undefined ? '' : `; ${showMs(total)} in all`}`;
 }
 
-const ms = (value: number | undefined): string => (value === undefined ? '-' : `${Math.round(value)} ms`);
+const showMs = (value: number | undefined): string => (value === undefined ? '-' : `${Math.round(value)} ms`);
 
-function bytes(count: number): string {
+function showBytes(count: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   const power = Math.min(units.length - 1, count < 1 ? 0 : Math.floor(Math.log2(count) / 10));
   const value = count / 1024 ** power;

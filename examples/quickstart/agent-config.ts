@@ -17,6 +17,8 @@ export type AgentSetup = {
   readonly locations: readonly { readonly from: string; readonly to: string }[];
   /** How many tables may vanish at once. */
   readonly dropBudget: 'off' | 'default';
+  /** The configuration's section of that name: where events go. */
+  readonly forward?: readonly Readonly<Record<string, unknown>>[] | undefined;
 };
 
 /** What the agent needs in its environment besides its configuration file. */
@@ -32,6 +34,7 @@ export function writeAgentConfig(setup: AgentSetup): string {
     targets: [{ name: 'main', ...polaris, auth: { client_id: clientId, client_secret_file: clientSecretFile } }],
     ledger: { path: join(folder, 'ledger.db') },
     ...(setup.dropBudget === 'off' ? { drops: { budget: 'off' } } : {}),
+    ...(setup.forward === undefined ? {} : { forward: setup.forward }),
   };
   const file = join(folder, 'polaris-push.yaml');
   writeFileSync(file, stringify(config), { mode: 0o600 });

@@ -17,7 +17,9 @@ export class CommandFailed extends Error {
 
   constructor(command: Command) {
     const { exitCode, signalCode } = command.process;
-    super(`polaris-push ${command.args.join(' ')} ended with ${signalCode ?? exitCode}.\n${command.tail()}`.trimEnd());
+    super(
+      `${command.name} ${command.args.join(' ')} ended with ${signalCode ?? exitCode}.\n${command.tail()}`.trimEnd(),
+    );
     this.exitCode = exitCode === null || exitCode === 0 ? 1 : exitCode;
   }
 }
@@ -31,18 +33,26 @@ const LINES_KEPT = 30;
  */
 export class Command implements AsyncDisposable {
   readonly process: ChildProcess;
+  /** For messages. */
+  readonly name: string;
   readonly args: readonly string[];
   readonly #lines: string[] = [];
   readonly #ended: Promise<unknown>;
   readonly #kill = () => this.process.kill('SIGKILL');
 
-  /** `onEvent` gets every event of standard output. */
+  /** `onEvent` gets every event of standard output. `program` is another one that talks as ours does, with its name. */
   constructor(
     args: readonly string[],
-    options: { onEvent?: (event: CommandEvent) => void; env?: NodeJS.ProcessEnv } = {},
+    options: {
+      readonly onEvent?: ((event: CommandEvent) => void) | undefined;
+      readonly env?: NodeJS.ProcessEnv | undefined;
+      readonly program?: { readonly name: string; readonly entry: string } | undefined;
+    } = {},
   ) {
+    const { name, entry } = options.program ?? { name: 'polaris-push', entry: COMMAND_LINE };
+    this.name = name;
     this.args = args;
-    this.process = spawn(process.execPath, [COMMAND_LINE, ...args, '--json'], {
+    this.process = spawn(process.execPath, [entry, ...args, '--json'], {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
       env: { ...process.env, ...options.env },
