@@ -10,8 +10,6 @@ import type { PollSchedule } from './schedule.ts';
 export type LookContext = RestParts & {
   readonly hints: HintQueue;
   readonly schedule: PollSchedule;
-  /** Whether the tables of now were handed over, so that names which nobody knows are new. */
-  readonly isListed: () => boolean;
 };
 
 /** The part of all requests that looks may have; with more namespaces than that is enough for, they are rarer. */
@@ -97,7 +95,7 @@ export class NameLooks {
   }
 
   #compare({ tables, denied }: Names, beganMs: number): void {
-    const { known, hints, schedule, isListed } = this.#context;
+    const { known, hints, schedule } = this.#context;
     const told = this.#told;
     for (const [key, table] of tables) {
       const read = known.get(table);
@@ -105,9 +103,7 @@ export class NameLooks {
         told.delete(key);
         schedule.add(key, read.readAtMs);
       } else if (!told.has(key)) {
-        // Without a list before, nobody relies on hints for what has been there: whoever wants to know it lists.
-        if (isListed()) hints.add({ kind: 'upserted', table }, { onRecorded: () => told.add(key) });
-        else told.add(key);
+        hints.add({ kind: 'upserted', table }, { onRecorded: () => told.add(key) });
       }
     }
     for (const key of told) if (!tables.has(key)) told.delete(key);

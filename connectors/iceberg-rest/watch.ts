@@ -8,11 +8,7 @@ import { Polls } from './polls.ts';
 import type { TableReader } from './reader.ts';
 import { PollSchedule } from './schedule.ts';
 
-export type WatchParts = RestParts & {
-  readonly reader: TableReader;
-  /** Whether a list of all tables was completed since the connector was opened. */
-  readonly isListed: () => boolean;
-};
+export type WatchParts = RestParts & { readonly reader: TableReader };
 
 /** Tables in one delivery. */
 const BATCH = 1_000;
