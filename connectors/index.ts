@@ -5,4 +5,5 @@ export const connectors: Readonly<Record<string, () => Promise<ConnectorDefiniti
   file: async () => (await import('./file/index.ts')).default,
   hive: async () => (await import('./hive/index.ts')).default,
   glue: async () => (await import('./glue/index.ts')).default,
+  'iceberg-rest': async () => (await import('./iceberg-rest/index.ts')).default,
 };

@@ -52,7 +52,7 @@ export class RestClient implements AsyncDisposable {
   }
 
   /**
-   * The answer, whatever its status but 401, 429 and 5xx: those throw, as does no answer, after some tries. Throws
+   * The answer, whatever its status but 401, 429 and 5xx (501 aside): those throw, as does no answer, after some tries. Throws
    * `PushError`, or the signal's reason.
    */
   async ask(question: Question, signal: AbortSignal): Promise<RestAnswer> {
@@ -186,7 +186,8 @@ export class RestClient implements AsyncDisposable {
 
 type Sent = { readonly exchange: Exchange; readonly proof: Readonly<Record<string, string>> };
 
-const isTrouble = (status: number): boolean => status === 429 || status >= 500;
+/** 501 says that it will never be otherwise. */
+const isTrouble = (status: number): boolean => status === 429 || (status >= 500 && status !== 501);
 
 /** Seconds, or a date (RFC 9110 section 10.2.3). */
 function retryAfterMs(header: string | undefined, now: number): number | undefined {

@@ -21,7 +21,7 @@ function codeOf(status: number, { type, isPage }: Problem): ErrorCode {
   if (status === 401 || status === 419) return 'REST_UNAUTHORIZED';
   if (status === 403) return type !== undefined && AWS_CREDENTIALS.test(type) ? 'REST_UNAUTHORIZED' : 'REST_FORBIDDEN';
   if (status === 429 || (type !== undefined && /Throttl|TooManyRequests/i.test(type))) return 'REST_THROTTLED';
-  if (status >= 500) return 'REST_UNAVAILABLE';
+  if (status >= 500 && status !== 501) return 'REST_UNAVAILABLE';
   return isPage ? 'REST_NOT_A_CATALOG' : 'REST_FAILED';
 }
 
