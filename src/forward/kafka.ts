@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { getCACertificates, type ConnectionOptions } from 'node:tls';
 import type { Producer } from '@platformatic/kafka';
 import { PushError } from '../errors/errors.ts';
@@ -38,7 +39,7 @@ export async function openKafka(config: KafkaConfig): Promise<Sink> {
     timeout: config.timeoutMs,
     connectTimeout: config.timeoutMs,
     requestTimeout: config.timeoutMs,
-    ...(tls === undefined ? {} : { tls, tlsServerName: true }),
+    ...(tls === undefined ? {} : { tls, tlsServerName: !config.brokers.every(isAddress) }),
     ...(sasl === undefined ? {} : { sasl: { ...sasl } }),
   });
   return new Kafka(config, producer);
@@ -107,6 +108,10 @@ class Kafka implements Sink {
     }
   }
 }
+
+/** Whether a broker is named by its IP address, which TLS knows no server name for. */
+const isAddress = (broker: string): boolean =>
+  isIP(broker.slice(0, broker.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1')) > 0;
 
 /** What the client's errors come down to: it collects the errors of all its attempts, and of all brokers, in one. */
 function* causesOf(error: unknown): Generator<{ readonly id: string | undefined; readonly text: string }> {
