@@ -60,7 +60,7 @@ test('two agents on one target by mistake lose nothing, do not fight, and each o
   expect(since.every(({ table }) => table === 'sales.last')).toBe(true);
   expect(since.length).toBeLessThan(12);
   expect(world.witness.violations).toEqual([]);
-});
+}, 150_000);
 
 const isLostRace = ({ outcome }: Line) => outcome === 'lost-race';
 
