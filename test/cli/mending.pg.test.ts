@@ -205,6 +205,65 @@ test('a ledger of another source or of other catalogs is refused, unless it is s
   expect(await push('run --once --adopt-ledger')).toMatchObject({ exitCode: 0 });
 });
 
+test('a catalog that was renamed, in Polaris or in the metastore, is another one until it is said to be the same', async () => {
+  const ledger = join(folder, 'agent.db');
+  const renamed = await configFile('renamed-catalog', world.polaris.uri, ledger);
+  const text = await readFile(renamed, 'utf8');
+  const refusalOf = async (from: string, to: string) => {
+    await writeFile(renamed, text.replace(from, to));
+    const { exitCode, stderr } = await run(['run', '--once', '--config', renamed]);
+    expect(exitCode).toBe(2);
+    return stderr.replaceAll(/\s+/g, ' ');
+  };
+  const target = await refusalOf(`catalog: ${CATALOG}`, 'catalog: new_name');
+  expect(target).toContain('LEDGER_OTHER_CATALOG');
+  expect(target).toMatch(new RegExp(`Target main was ${CATALOG} at [^,]*, the configuration says new_name at `));
+  const source = await refusalOf('kind: hive,', 'kind: hive, catalog: new_name,');
+  expect(source).toContain('LEDGER_OTHER_SOURCE');
+  expect(source).toMatch(/It is of hive:\S*\/hive, the configuration names hive:\S*\/new_name/);
+  // Said to be the same, it still isn't one that the metastore knows: nothing is gone by that.
+  const served = new Set(world.polaris.tables(CATALOG).keys());
+  const adopted = await run(['run', '--once', '--within', '2s', '--adopt-ledger', '--config', renamed]);
+  expect(adopted).toMatchObject({ stderr: expect.stringContaining('HIVE_CATALOG_UNKNOWN') as string });
+  expect(new Set(world.polaris.tables(CATALOG).keys())).toEqual(served);
+  expect(await push('run --once --adopt-ledger')).toMatchObject({ exitCode: 0 });
+});
+
+test('drops: report holds a single DROP until it is released, never keeps the table, and fenced lets it go', async () => {
+  const { writer } = world;
+  const original = await readFile(config, 'utf8');
+  const gone = async (mode: string) => {
+    await writeFile(config, `${original}drops: { mode: ${mode} }\n`);
+    await writer.createTable('sales.gone');
+    await push('run --once');
+    await writer.dropTable('sales.gone');
+    return push('run --once');
+  };
+  const isServed = () => world.polaris.tables(CATALOG).has(JSON.stringify(['sales', 'gone']) as never);
+  try {
+    expect(await gone('report')).toMatchObject({ exitCode: 3 });
+    expect(isServed()).toBe(true);
+    expect(await push('drops list')).toMatchObject({
+      exitCode: 3,
+      stdout: expect.stringMatching(/sales\.gone[^]*1 DROP held/) as string,
+    });
+    expect(await push('status')).toMatchObject({ exitCode: 3, stdout: expect.stringMatching(/held/) as string });
+    await push('drops release sales.gone');
+    expect(await push('run --once')).toMatchObject({ exitCode: 0 });
+    expect(isServed()).toBe(false);
+
+    expect(await gone('never')).toMatchObject({ exitCode: 0 });
+    expect(isServed()).toBe(true);
+    expect(await push('drops list')).toMatchObject({ exitCode: 0, stdout: 'No DROP is held.\n' });
+    expect((await push('status --json')).stdout).toContain('drops.mode is never');
+
+    expect(await gone('fenced')).toMatchObject({ exitCode: 0 });
+    expect(isServed()).toBe(false);
+  } finally {
+    await writeFile(config, original);
+  }
+});
+
 test('a target that is not configured any more keeps its entries, and is told of', async () => {
   const renamed = join(folder, 'renamed.yaml');
   await writeFile(renamed, (await readFile(config, 'utf8')).replace('name: main', 'name: second'));
