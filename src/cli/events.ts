@@ -96,9 +96,10 @@ async function refused(context: CommandContext, sink: string | undefined): Promi
 async function listEvents(context: CommandContext, { sink }: SinkOptions): Promise<ExitCode> {
   const { out, clock } = context;
   const events = await refused(context, sink);
-  for (const { sink: name, target, table, timestamp, since, reason } of events) {
-    out.line(wrap(`${name}  ${table} (${target})  ${ago(since, clock.now())}: ${reason}`, out.width, '  '));
-    out.event('refused', { sink: name, target, table, timestamp, since: new Date(since).toISOString(), reason });
+  for (const { identifier: _, since, ...event } of events) {
+    const what = `${event.sink}  ${event.table} (${event.target})  ${ago(since, clock.now())}: ${event.reason}`;
+    out.line(wrap(what, out.width, '  '));
+    out.event('refused', { ...event, since: new Date(since).toISOString() });
   }
   out.line(
     events.length === 0

@@ -59,7 +59,7 @@ async function status({ config, clock, out }: CommandContext, { limit }: StatusO
 
 /** Tells how each sink stands; how many events were refused. */
 function forwarding(outbox: OutboxReader, config: CommandContext['config'], showing: Showing): number {
-  const { out, nowMs, limit } = showing;
+  const { out, nowMs } = showing;
   const configured = new Map(config.forward.map(({ name, kind }) => [name, kind]));
   let total = 0;
   for (const sink of new Set([...configured.keys(), ...outbox.sinks()])) {
@@ -78,13 +78,15 @@ function forwarding(outbox: OutboxReader, config: CommandContext['config'], show
     out.line(`  ${count(waiting, 'event')} waiting${since}; ${number(buried)} refused`);
     if (kind === undefined)
       out.line(`  forget them: polaris-push events discard --sink ${sink} --all --waiting --config …`);
-    if (buried > 0) showRefused(refusedEvents(outbox, sink), { out, nowMs, limit });
+    if (buried > 0) showRefused(refusedEvents(outbox, sink), showing);
     out.line();
   }
   return total;
 }
 
 function showRefused(events: readonly RefusedEvent[], { out, nowMs, limit }: Showing): void {
+  for (const { since, identifier: _, ...event } of events)
+    out.event('refused', { ...event, since: new Date(since).toISOString() });
   out.line(`    fix: mend what the sink answers, then polaris-push events retry; or polaris-push events discard`);
   for (const { table, since, reason } of events.slice(0, limit))
     out.line(`    - ${wrap(`${table}: refused ${ago(since, nowMs)}: ${reason}`, out.width, '      ')}`);
