@@ -94,7 +94,7 @@ const grantKeys = () => ({
   resource: z.string().min(1).optional().describe('Sent as `resource` (RFC 8707), where it wants one.'),
 });
 
-const noAuth = z.strictObject({ type: z.literal('none').describe('How the agent proves who it is.') });
+const noAuth = z.strictObject({ type: z.literal('none').describe('`none`: not at all.') });
 
 const bearerAuth = z
   .strictObject({

@@ -66,28 +66,33 @@ type Row = readonly [key: string, value: string, fallback: string, meaning: stri
 function rowsOf(prefix: string, schema: JsonSchema): readonly Row[] {
   if (schema.items !== undefined && typeof schema.items === 'object' && !Array.isArray(schema.items))
     return rowsOf(prefix === '' ? '[].' : `${prefix.slice(0, -1)}[].`, schema.items);
-  const own = sectionOf(schema);
-  return Object.entries((own?.properties ?? {}) as Readonly<Record<string, JsonSchema>>).flatMap(
+  return sectionsOf(schema).flatMap((own) => rowsOfSection(prefix, own));
+}
+
+function rowsOfSection(prefix: string, own: JsonSchema): readonly Row[] {
+  return Object.entries((own.properties ?? {}) as Readonly<Record<string, JsonSchema>>).flatMap(
     ([key, child]): readonly Row[] => {
-      const required = own?.required?.includes(key) === true || eitherOf(own, key);
+      const required = own.required?.includes(key) === true || eitherOf(own, key);
       const name = `${prefix}${key}`;
       const row: Row = [code(name), allowed(child), required ? '*required*' : defaultText(child), meaning(child)];
       // A secret's file is told once, above all tables.
-      if (key.endsWith('_file') && own?.properties?.[key.slice(0, -5)] !== undefined && isReadOnce(child)) return [];
+      if (key.endsWith('_file') && own.properties?.[key.slice(0, -5)] !== undefined && isReadOnce(child)) return [];
       return [row, ...rowsOf(`${name}.`, child)];
     },
   );
 }
 
 /** Whether the key is required unless its file is given. */
-const eitherOf = (schema: JsonSchema | undefined, key: string) =>
-  schema?.allOf?.some(({ oneOf }) => oneOf?.some(({ required }) => required?.includes(key))) === true;
+const eitherOf = (schema: JsonSchema, key: string) =>
+  schema.allOf?.some(({ oneOf }) => oneOf?.some(({ required }) => required?.includes(key))) === true;
 
 const isReadOnce = ({ description }: JsonSchema) => description?.endsWith('read once at start.') === true;
 
-/** The section among the alternatives, if there is one. */
-const sectionOf = (schema: JsonSchema): JsonSchema | undefined =>
-  schema.properties === undefined ? schema.anyOf?.find(({ properties }) => properties !== undefined) : schema;
+/** The sections among the alternatives; those that differ by a key such as `type` are told one after the other, each led by it. */
+const sectionsOf = (schema: JsonSchema): readonly JsonSchema[] =>
+  schema.properties === undefined
+    ? (schema.anyOf ?? schema.oneOf ?? []).filter(({ properties }) => properties !== undefined)
+    : [schema];
 
 const meaning = ({ description, writeOnly }: JsonSchema) =>
   `${description ?? ''}${writeOnly === true ? ' *Secret.*' : ''}`;
@@ -96,7 +101,7 @@ function allowed(schema: JsonSchema): string {
   if (schema.enum !== undefined) return schema.enum.map((value) => code(String(value))).join(', ');
   if (schema.const !== undefined) return code(String(schema.const));
   const alternatives = schema.anyOf ?? schema.oneOf;
-  if (alternatives !== undefined) return alternatives.map(allowed).join(' or ');
+  if (alternatives !== undefined) return [...new Set(alternatives.map(allowed))].join(' or ');
   if (schema.type === 'array') return `list of ${allowed((schema.items ?? {}) as JsonSchema)}`;
   if (schema.type === 'object') return schema.properties === undefined ? 'names and texts' : 'section';
   if (schema.type === 'integer' || schema.type === 'number') return `number${range(schema)}`;
