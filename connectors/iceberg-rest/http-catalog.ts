@@ -14,7 +14,7 @@ import { parseJson, readProblem, record, text } from './problem.ts';
 
 /** A `RestCatalog` that also lists views, which nobody polls. */
 export interface ListedCatalog extends RestCatalog {
-  /** The names of a namespace's views, in pages; nothing where the catalog doesn't say that it can list them. */
+  /** The names of a namespace's views, in pages; nothing where the catalog can't list them. */
   views(namespace: readonly string[], signal: AbortSignal): AsyncIterable<readonly TableIdentifier[]>;
 }
 
@@ -42,6 +42,8 @@ export class HttpCatalog implements ListedCatalog {
   readonly #options: HttpCatalogOptions;
   /** The catalog refuses to look below a namespace, as it has no levels. */
   #flat = false;
+  /** The catalog told no endpoints, and turned out to have none for views. */
+  #viewless = false;
 
   constructor(options: HttpCatalogOptions) {
     this.#options = options;
@@ -120,7 +122,8 @@ export class HttpCatalog implements ListedCatalog {
     signal: AbortSignal,
   ): AsyncGenerator<readonly TableIdentifier[], void, undefined> {
     const directory = await this.directory.read(signal);
-    if (directory.endpoints?.has(ENDPOINTS.views) !== true) return;
+    // By the specification, one that tells no endpoints has none for views; Nessie 0.99 has, so it is tried.
+    if (this.#viewless || directory.endpoints?.has(ENDPOINTS.views) === false) return;
     for await (const page of this.#identifiers({ kind: 'views', namespace, directory }, signal))
       if (page !== undefined) yield page;
   }
@@ -171,6 +174,10 @@ export class HttpCatalog implements ListedCatalog {
     const address = `${directory.root}/namespaces/${path}/${kind}`;
     for await (const page of pagesOf(client, { kind, doing, address, urgent, ...IDENTIFIERS }, signal)) {
       if (isAnswer(page)) {
+        if (kind === 'views' && directory.endpoints === undefined && isNoListing(page)) {
+          this.#viewless = true;
+          return;
+        }
         if (page.status !== 404) throw client.failure(page, doing);
         return yield undefined;
       }
@@ -248,6 +255,10 @@ function pathOf(encoded: Encoded, doing: string): string {
 }
 
 const isNoEndpoint = (status: number): boolean => [400, 405, 406, 501].includes(status);
+
+/** An endpoint that isn't there, rather than a namespace that isn't. */
+const isNoListing = (answer: RestAnswer): boolean =>
+  isNoEndpoint(answer.status) || (answer.status === 404 && readProblem(answer).type !== 'NoSuchNamespaceException');
 
 const isAnswer = (page: readonly unknown[] | RestAnswer): page is RestAnswer => !Array.isArray(page);
 

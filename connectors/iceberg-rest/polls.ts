@@ -112,6 +112,8 @@ export class Polls {
       this.#failed ??= { error };
       return;
     }
+    // Polls that were under way when the pause began are victims of the same trouble.
+    if (clock.monotonicMs() < this.#resumeMs) return;
     this.#failures++;
     if (isOfOneTable(error) && this.#failures < MOST_IN_A_ROW) return log.debug('table-not-polled', { table, error });
     const pauseMs = backoffMs(this.#failures, { ...BACKOFF, random: systemRandom() });

@@ -42,6 +42,8 @@ const NAMESPACES = [['sales'], ['sales', 'two words']] as const;
 
 async function openFixture({ writer, config: { uri, ...others } }: Source): Promise<ConnectorFixture> {
   await using stack = new AsyncDisposableStack();
+  // A test that ran out of time has left something.
+  await writer.do({ command: 'clear' });
   for (const path of NAMESPACES) await writer.do({ command: 'create_namespace', path });
   stack.defer(async () => void (await writer.do({ command: 'clear' })));
   const address = new URL(String(uri));
@@ -59,6 +61,7 @@ async function openFixture({ writer, config: { uri, ...others } }: Source): Prom
   });
   const owned = stack.move();
   return {
+    keepsNoCursor: true,
     open: async () => owned.use(await rest.open(config, deps)),
     check: () => rest.check(config, deps, new AbortController().signal),
     table: (name) => ({ namespace: NAMESPACES[name === 'b' ? 1 : 0], name }),
