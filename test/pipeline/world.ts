@@ -139,10 +139,12 @@ async function agentOf(config: Config, { policy, clock = systemClock }: AgentOpt
   const { connector, ledger } = app;
   const stop = new AbortController();
   const drivers = app.drivers(emit, policy);
+  const forwarders = await app.forwarders(emit);
   const parts = {
     connector,
     ledger,
     drivers,
+    forwarders,
     clock,
     random,
     log,
