@@ -108,9 +108,14 @@ export class KafkaBroker implements AsyncDisposable {
     await this.#child?.stop(signal);
   }
 
-  async createTopic(name: string, partitions: number): Promise<void> {
+  async createTopic(
+    name: string,
+    partitions: number,
+    config: Readonly<Record<string, string | number>> = {},
+  ): Promise<void> {
     const topic = ['--create', '--topic', name, '--partitions', String(partitions), '--replication-factor', '1'];
-    await this.#tool('org.apache.kafka.tools.TopicCommand', ['--bootstrap-server', this.address, ...topic]);
+    const settled = Object.entries(config).flatMap(([key, value]) => ['--config', `${key}=${value}`]);
+    await this.#tool('org.apache.kafka.tools.TopicCommand', ['--bootstrap-server', this.address, ...topic, ...settled]);
   }
 
   /** Lets Kafka's own producer write one record for each key, in this order. */
