@@ -81,7 +81,7 @@ test('each guarantee has its test, and is named in the README and explained in d
   const guarantees = [...source.matchAll(/^ {2}test\('([^']+)'/gm)].map(([, title]) => title);
   const explained = [...read('docs/guarantees.md').matchAll(/^## (.*)$/gm)].map(([, title]) => title);
   const named = LINKS.filter(({ page, path }) => page === 'README.md' && path === 'test/docs/guarantees.pg.test.ts');
-  expect(guarantees).toHaveLength(9);
+  expect(guarantees).toHaveLength(10);
   expect(explained).toEqual([...guarantees, FAULTS]);
   expect(named.map(({ text }) => text).filter((text) => !text.endsWith('.ts'))).toEqual(guarantees);
 });
@@ -112,7 +112,7 @@ test('every code and event that a row names exists', () => {
   const codes = named.filter((name) => /^[A-Z]+(_[A-Z]+)+$/.test(name));
   expect(codes.length).toBeGreaterThan(8);
   expect(codes.filter((code) => !Object.hasOwn(ERRORS, code) && !Object.hasOwn(PARKED, code))).toEqual([]);
-  const events = named.filter((name) => /^(task|slot|target|foreign|not)-[a-z]+$/.test(name));
+  const events = named.filter((name) => /^(task|slot|target|sink|foreign|not)-[a-z]+$/.test(name));
   expect(events.length).toBeGreaterThan(20);
   expect(events.filter((event) => !read('docs/operations.md').includes(`\`${event}\``))).toEqual([]);
 });

@@ -2,12 +2,14 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { truth } from '../../examples/quickstart/truth.ts';
 import { showTable, tableOf } from '../../src/core/table.ts';
+import { tableEvent, type TableEvent } from '../../src/forward/cloud-event.ts';
 import type { PipelineEvent } from '../../src/pipeline/events.ts';
 import { startEmulator, type Emulator } from '../../src/polaris/emulator/emulator.ts';
 import type { AnsweredRequest, EmulatedRequest, Fault } from '../../src/polaris/emulator/options.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { seededRandom } from '../../src/runtime/random.ts';
 import { CATALOG, eventually, openWorld, type World } from '../pipeline/world.ts';
+import { StandIn } from '../polaris/stand-in.ts';
 import { agentProcesses } from './agent-process.ts';
 
 let world: World;
@@ -317,6 +319,47 @@ describe('guaranteed', () => {
     // What was sent right before a crash is remembered: nothing used its timestamp again, or a lower one.
     for (const requests of Map.groupBy(sent, nameOf).values()) expectGrowing(requests);
     expect(sent.filter(({ type }) => type === 'DROP')).toEqual([]);
+  });
+
+  test('at least once from Polaris to every sink of events', async () => {
+    const events: TableEvent[] = [];
+    let requests = 0;
+    await using receiver = await StandIn.start((seen) => {
+      requests += 1;
+      if (requests % 3 === 0) return { status: 503 };
+      events.push(tableEvent.parse(JSON.parse(seen.body)));
+      // It has the event, but the agent doesn't learn that.
+      if (requests % 4 === 0) seen.cut();
+      return { status: 204 };
+    });
+    const url = `http://127.0.0.1:${receiver.port}/`;
+    const overrides = { forward: [{ kind: 'webhook', url, secret: 'a-secret-of-sixteen-or-more', timeout: '1s' }] };
+    const names = tables(10);
+    for (let life = 0; life < 3; life++) {
+      await using agent = await world.startAgent({ overrides });
+      await agent.caughtUp();
+      if (life === 0) await createAll(names);
+      for (const name of names) await world.writer.commit(name);
+      if (life === 1) await world.writer.dropTable(names.pop() ?? '');
+      await world.equal();
+    }
+    await using _ = await world.startAgent({ overrides });
+    await eventually(async () => {
+      const last = new Map<string, TableEvent['data']>();
+      for (const { subject, data } of events) last.set(subject, data);
+      const served = new Map(
+        [...world.polaris.tables(CATALOG)].map(([key, table]) => [showTable(tableOf(key)), table.metadataLocation]),
+      );
+      const untold = [...last].filter(([name, data]) => data['metadata-location'] !== served.get(name));
+      return untold.length === 0 && last.size === 10
+        ? undefined
+        : `not told of ${untold.map(([name]) => name).join(', ')}`;
+    }, 20_000);
+    expect(events.length).toBeGreaterThan(new Set(events.map(({ id }) => id)).size);
+    for (const one of Map.groupBy(events, ({ subject }) => subject).values()) {
+      const timestamps = one.map(({ data }) => data.timestamp);
+      expect(timestamps).toEqual(timestamps.toSorted((a, b) => a - b));
+    }
   });
 
   test('memory is bounded by the number of tables', async () => {
