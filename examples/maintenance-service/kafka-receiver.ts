@@ -17,6 +17,7 @@ export type KafkaOptions = {
   readonly group: string;
   readonly clock: Clock;
   readonly onEvent: (event: TableEvent, signal: AbortSignal) => Promise<unknown>;
+  /** Told whenever it has joined the group, the first time and after an outage. */
   readonly onSubscribed?: (() => void) | undefined;
   readonly onProblem: (problem: string) => void;
 };
@@ -24,9 +25,26 @@ export type KafkaOptions = {
 /**
  * Takes forwarded events from a topic, in the order of each partition, until `signal` aborts. The offset of an event is
  * committed when it is done with; one that fails is tried until it doesn't, and holds its partition meanwhile. What isn't an
- * event is passed over. Rejects when the brokers can't be used.
+ * event is passed over. Brokers that are away are tried again.
  */
 export async function receiveFromKafka(options: KafkaOptions, signal: AbortSignal): Promise<void> {
+  const { clock, topic, onProblem } = options;
+  let failures = 0;
+  const onTaken = () => void (failures = 0);
+  while (!signal.aborted) {
+    try {
+      await consume(options, onTaken, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      onProblem(`reading topic ${topic} failed: ${reasonOf(error)}`);
+      await clock.sleep(backoffMs(failures, { ...BACKOFF, random: Math.random() }), signal);
+      failures += 1;
+    }
+  }
+}
+
+/** One membership in the group, for as long as it lasts. */
+async function consume(options: KafkaOptions, onTaken: () => void, signal: AbortSignal): Promise<void> {
   const consumer = new Consumer({
     groupId: options.group,
     clientId: 'maintenance-service',
@@ -52,6 +70,7 @@ export async function receiveFromKafka(options: KafkaOptions, signal: AbortSigna
         const isDone = await take(message, options, signal);
         if (!isDone) break;
         await message.commit();
+        onTaken();
       }
     } finally {
       signal.removeEventListener('abort', onAbort);
@@ -60,6 +79,14 @@ export async function receiveFromKafka(options: KafkaOptions, signal: AbortSigna
     await consumer.close(true).catch(() => {}); // brokers that are gone can't be told
   }
 }
+
+/** The client collects the errors of all its attempts in one. */
+const reasonOf = (error: unknown): string =>
+  error instanceof AggregateError && error.errors.length > 0
+    ? `${error.message}: ${reasonOf(error.errors.at(-1))}`
+    : error instanceof Error
+      ? error.message
+      : String(error);
 
 type Record = { readonly value: string; readonly partition: number; readonly offset: bigint };
 
@@ -77,7 +104,7 @@ async function take(record: Record, options: KafkaOptions, signal: AbortSignal):
       return true;
     } catch (error) {
       if (signal.aborted) return false;
-      onProblem(`${event.subject}: ${error instanceof Error ? error.message : String(error)}`);
+      onProblem(`${event.subject}: ${reasonOf(error)}`);
       await clock.sleep(backoffMs(failures, { ...BACKOFF, random: Math.random() }), signal);
     }
   }

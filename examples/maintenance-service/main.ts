@@ -16,7 +16,7 @@ import { EVENTS_PATH, receiveWebhooks } from './webhook-receiver.ts';
 
 // node examples/maintenance-service/main.ts --config maintenance.yaml [--json]
 // Prints what it decides on, one event at a time; with --json as one JSON object a line. Ends with 0 after SIGTERM or
-// Ctrl-C, 2 for a wrong command line or configuration, 4 when the brokers can't be reached.
+// Ctrl-C, and 2 for a wrong command line or configuration.
 
 type Output = {
   /** Something to tell, for programs and for people. */

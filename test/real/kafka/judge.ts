@@ -9,6 +9,8 @@ type Event = {
   readonly id: string;
   readonly time: string;
   readonly data: {
+    readonly namespace: readonly string[];
+    readonly table: string;
     readonly timestamp: number;
     readonly origin: string;
     readonly 'table-uuid'?: string;

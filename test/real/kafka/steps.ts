@@ -1,3 +1,4 @@
+import { maintenanceService } from './maintenance-service.ts';
 import { until } from '../child.ts';
 import { CONTENT_TYPE, eventOf, judgeLast, judgeOrder, judgeRecord, keyOf } from './judge.ts';
 import { PARTITIONS, type Session } from './session.ts';
@@ -198,5 +199,6 @@ export const STEPS: readonly Step[] = [
   { name: 'each key is where other producers put it', run: partitions },
   { name: 'a record that is too large for the topic', run: tooLarge },
   { name: 'Kafka away for an hour', run: outage },
+  { name: 'the example takes events from a topic', run: maintenanceService },
   { name: 'the end', run: farewell },
 ];
