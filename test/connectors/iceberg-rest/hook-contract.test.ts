@@ -4,10 +4,14 @@ import { HOOK_PATH } from '../../../connectors/iceberg-rest/hook.ts';
 import icebergRest from '../../../connectors/iceberg-rest/index.ts';
 import type { TableIdentifier } from '../../../src/core/types.ts';
 import { openHttpServer } from '../../../src/runtime/http-server.ts';
+import { systemClock } from '../../../src/runtime/clock.ts';
 import { silentLog } from '../../../src/runtime/log.ts';
 import { connectorContract } from '../../contract/connector.contract.ts';
 import { HOOK_SECRET, post } from './hook-world.ts';
 import { never, PolarisWorld, SECRET, TENANT } from './world.ts';
+
+/** A sender's pause before it tries again. */
+const RETRY_MS = 50;
 
 // Names are looked at every hour, so that only the webhook can tell of what is new.
 connectorContract('iceberg-rest by webhook', async () => {
@@ -28,6 +32,7 @@ connectorContract('iceberg-rest by webhook', async () => {
     while (!over.signal.aborted) {
       const answers = await Promise.allSettled(hooks.map((uri) => post(uri, { namespace, table: name })));
       if (answers.some((answer) => answer.status === 'fulfilled' && answer.value.status === 202)) return;
+      await systemClock.sleep(RETRY_MS, over.signal);
     }
   };
   const announced = (table: TableIdentifier) => void announce(table).catch(() => {});
