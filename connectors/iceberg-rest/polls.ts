@@ -30,6 +30,7 @@ export class Polls {
   readonly #seen = new Map<TableKey, KnownTable>();
   readonly #underWay = new Set<Promise<void>>();
   #failures = 0;
+  #pauses = 0;
   #resumeMs = Number.NEGATIVE_INFINITY;
   #failed: { readonly error: unknown } | undefined;
 
@@ -42,7 +43,8 @@ export class Polls {
     const { config, deps, known, schedule } = this.#context;
     // One request is left to whoever is in a hurry.
     const most = Math.max(1, config.concurrency - 1);
-    [this.#failures, this.#resumeMs, this.#failed] = [0, Number.NEGATIVE_INFINITY, undefined];
+    [this.#failures, this.#pauses] = [0, 0];
+    [this.#resumeMs, this.#failed] = [Number.NEGATIVE_INFINITY, undefined];
     try {
       while (!signal.aborted) {
         if (this.#failed !== undefined) throw (this.#failed as { readonly error: unknown }).error;
@@ -86,7 +88,7 @@ export class Polls {
     const { table } = before;
     try {
       const read = await reader.read(table, {}, signal);
-      this.#failures = 0;
+      [this.#failures, this.#pauses] = [0, 0];
       if (read.kind === 'not-found') {
         hints.add({ kind: 'dropped', table });
         schedule.failed(key, deps.clock.monotonicMs());
@@ -112,11 +114,11 @@ export class Polls {
       this.#failed ??= { error };
       return;
     }
-    // Polls that were under way when the pause began are victims of the same trouble.
-    if (clock.monotonicMs() < this.#resumeMs) return;
     this.#failures++;
     if (isOfOneTable(error) && this.#failures < MOST_IN_A_ROW) return log.debug('table-not-polled', { table, error });
-    const pauseMs = backoffMs(this.#failures, { ...BACKOFF, random: systemRandom() });
+    // Polls that were under way when a pause began are victims of the same trouble.
+    if (clock.monotonicMs() < this.#resumeMs) return;
+    const pauseMs = backoffMs(this.#pauses++, { ...BACKOFF, random: systemRandom() });
     this.#resumeMs = clock.monotonicMs() + pauseMs;
     log.warn('polls-paused', { failures: this.#failures, resumeInMs: pauseMs, error });
   }
