@@ -9,17 +9,19 @@ export type AdmissionOptions = {
 
 type Waiter = { readonly admit: () => void };
 
+/** `first`: asked before and to be asked again, so that trouble of the catalog shows after few requests, not after many. */
+export type Rank = 'first' | 'urgent' | 'later';
+
 /** Every so many admissions the ones that can wait go first, so that they are never starved. */
 const TURN = 8;
 
 /**
  * Who may send next: a token bucket (so many requests a second, and as many at once after a second of rest) and a
- * limit of requests under way. What is urgent goes before what can wait; otherwise first come, first served.
+ * limit of requests under way. The better rank goes before the others; otherwise first come, first served.
  */
 export class Admission implements Disposable {
   readonly #options: AdmissionOptions;
-  readonly #urgent = new Set<Waiter>();
-  readonly #others = new Set<Waiter>();
+  readonly #queues: Readonly<Record<Rank, Set<Waiter>>> = { first: new Set(), urgent: new Set(), later: new Set() };
   readonly #closing = new AbortController();
   #tokens: number;
   #refilledMs: number;
@@ -35,9 +37,9 @@ export class Admission implements Disposable {
   }
 
   /** Resolves when the request may be sent; dispose of the result when it is answered. Throws the signal's reason. */
-  async enter(urgent: boolean, signal: AbortSignal): Promise<Disposable> {
+  async enter(rank: Rank, signal: AbortSignal): Promise<Disposable> {
     signal.throwIfAborted();
-    const queue = urgent ? this.#urgent : this.#others;
+    const queue = this.#queues[rank];
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const waiter = { admit: resolve };
     const onAbort = () => {
@@ -74,7 +76,7 @@ export class Admission implements Disposable {
 
   #pump(): void {
     const { concurrency } = this.#options;
-    while (this.#urgent.size + this.#others.size > 0 && this.#inside < concurrency) {
+    while (this.#isAwaited() && this.#inside < concurrency) {
       const waitMs = this.#waitMs();
       if (waitMs > 0) return void this.#wake(waitMs);
       this.#tokens -= 1;
@@ -83,10 +85,16 @@ export class Admission implements Disposable {
     }
   }
 
+  #isAwaited(): boolean {
+    const { first, urgent, later } = this.#queues;
+    return first.size + urgent.size + later.size > 0;
+  }
+
   #next(): Waiter | undefined {
     this.#admitted++;
-    const [first, second] = this.#admitted % TURN === 0 ? [this.#others, this.#urgent] : [this.#urgent, this.#others];
-    const queue = first.size > 0 ? first : second;
+    const { first, urgent, later } = this.#queues;
+    const order = this.#admitted % TURN === 0 ? [later, first, urgent] : [first, urgent, later];
+    const queue = order.find(({ size }) => size > 0) ?? later;
     const [waiter] = queue;
     if (waiter !== undefined) queue.delete(waiter);
     return waiter;

@@ -4,7 +4,7 @@ import type { Log } from '../../src/runtime/log.ts';
 import { systemRandom } from '../../src/runtime/random.ts';
 import type { Redactor } from '../../src/runtime/redact.ts';
 import { Transport, type Exchange } from '../../src/runtime/transport.ts';
-import type { Admission } from './admission.ts';
+import type { Admission, Rank } from './admission.ts';
 import type { Authorizer } from './auth.ts';
 import type { RestConfig } from './config.ts';
 import { answerFailure, exchangeFailure, type RestAnswer } from './failure.ts';
@@ -22,6 +22,8 @@ export type Question = {
   /** Goes before what can wait, when requests are rationed. */
   readonly urgent?: boolean | undefined;
 };
+
+type Ranked = Question & { readonly rank: Rank };
 
 export type RestClientOptions = {
   readonly config: RestConfig;
@@ -58,7 +60,8 @@ export class RestClient implements AsyncDisposable {
   async ask(question: Question, signal: AbortSignal): Promise<RestAnswer> {
     const { clock, meter, tries } = this.#options;
     for (let tried = 1; ; tried++) {
-      const exchange = await this.#authorized(question, signal);
+      const rank = tried > 1 ? 'first' : question.urgent === true ? 'urgent' : 'later';
+      const exchange = await this.#authorized({ ...question, rank }, signal);
       if (exchange.kind === 'answer' && !isTrouble(exchange.status)) {
         if (exchange.status === 401 || exchange.status === 419) throw this.failure(exchange, question.doing);
         return exchange;
@@ -88,7 +91,7 @@ export class RestClient implements AsyncDisposable {
   }
 
   /** A refused proof is renewed and the request sent again, once. */
-  async #authorized(question: Question, signal: AbortSignal): Promise<Exchange> {
+  async #authorized(question: Ranked, signal: AbortSignal): Promise<Exchange> {
     const { authorizer } = this.#options;
     const { exchange, proof } = await this.#followed(question, signal);
     if (exchange.kind !== 'answer' || (exchange.status !== 401 && exchange.status !== 419)) return exchange;
@@ -97,7 +100,7 @@ export class RestClient implements AsyncDisposable {
   }
 
   /** Follows redirections within the origin, some of them: elsewhere the credentials have no business. */
-  async #followed(question: Question, signal: AbortSignal): Promise<Sent> {
+  async #followed(question: Ranked, signal: AbortSignal): Promise<Sent> {
     let url = new URL(question.address);
     const visited = new Set<string>();
     for (;;) {
@@ -122,9 +125,9 @@ export class RestClient implements AsyncDisposable {
     }
   }
 
-  async #send(url: URL, question: Question, signal: AbortSignal): Promise<Sent> {
+  async #send(url: URL, question: Ranked, signal: AbortSignal): Promise<Sent> {
     const { config, authorizer, admission, meter, clock } = this.#options;
-    using _ = await admission.enter(question.urgent === true, signal);
+    using _ = await admission.enter(question.rank, signal);
     // Not before it is let in: a signature holds for some minutes only.
     const proof = await authorizer.prove({ method: 'GET', url }, signal);
     const sentAt = clock.now();

@@ -46,19 +46,24 @@ export async function* listTables(
   signal: AbortSignal,
 ): AsyncGenerator<readonly TableState[], void, undefined> {
   signal.throwIfAborted();
-  const run: Run = { context, signal, refused: [], read: 0 };
-  const before = context.deps.clock.monotonicMs();
-  const namespaces: (readonly string[])[] = [];
-  for await (const namespace of context.catalog.namespaces(signal)) namespaces.push(namespace);
-  const sources = namespaces.map((namespace) => () => namespaceStates(namespace, run));
-  for await (const page of merged(sources, CONCURRENCY)) {
-    yield page;
+  const { catalog, deps } = context;
+  const abandoned = new AbortController();
+  const run: Run = { context, signal: AbortSignal.any([signal, abandoned.signal]), refused: [], read: 0 };
+  const before = deps.clock.monotonicMs();
+  try {
+    const namespaces: (readonly string[])[] = [];
+    for await (const namespace of catalog.namespaces(run.signal)) namespaces.push(namespace);
+    const sources = namespaces.map((namespace) => () => namespaceStates(namespace, run));
+    yield* merged(sources, CONCURRENCY);
+  } finally {
+    // What is still under way when a part failed, or the consumer had enough, must not use up the budget.
+    abandoned.abort(new Error('The list is not wanted any more.'));
   }
   // If nothing could be read, it isn't about one table.
   const [first] = run.refused;
   if (first !== undefined && run.read === 0) throw first;
-  const ms = Math.round(context.deps.clock.monotonicMs() - before);
-  context.deps.log.debug('source-listed', { tables: run.read, refused: run.refused.length, ms });
+  const ms = Math.round(deps.clock.monotonicMs() - before);
+  deps.log.debug('source-listed', { tables: run.read, refused: run.refused.length, ms });
 }
 
 /** The tables and views of one namespace. That it may not be listed concerns it alone. */

@@ -38,21 +38,24 @@ export async function resolveTables(
   const asked = new Map(tables.map((table) => [keyOf(table), table]));
   const answers = new Map<TableKey, Answer>();
   const missing = new Map<TableKey, Missing>();
-  await each([...asked], async ([key, table]) => {
-    const answer = await read(context, table, signal);
+  const ask = async ([key, table]: readonly [TableKey, TableIdentifier], until: AbortSignal): Promise<void> => {
+    const answer = await read(context, table, until);
     if (answer.kind === 'not-found') missing.set(key, answer);
     else answers.set(key, answer);
-  });
+  };
+  await each([...asked], ask, signal);
   const byNamespace = Map.groupBy(missing.keys(), (key) => JSON.stringify(asked.get(key)?.namespace));
-  await each([...byNamespace.values()], async (keys) => {
+  const vouch = async (keys: readonly TableKey[], until: AbortSignal): Promise<void> => {
     const some = keys.flatMap((key) => asked.get(key) ?? []);
     const [namespace = []] = some.map((table) => table.namespace);
-    const listed = await namesIn(context, namespace, signal);
-    await each(some, async (table) => {
+    const listed = await namesIn(context, namespace, until);
+    const judgeOne = async (table: TableIdentifier, still: AbortSignal): Promise<void> => {
       const found = missing.get(keyOf(table));
-      if (found !== undefined) answers.set(keyOf(table), await judge(context, table, { found, listed }, signal));
-    });
-  });
+      if (found !== undefined) answers.set(keyOf(table), await judge(context, table, { found, listed }, still));
+    };
+    await each(some, judgeOne, until);
+  };
+  await each([...byNamespace.values()], vouch, signal);
   const refused = [...answers.values()].filter((answer) => answer.kind === 'refused');
   const [first] = refused;
   // If nothing could be read, it isn't about one table.
@@ -65,10 +68,28 @@ export async function resolveTables(
   });
 }
 
-/** All at the same time, as far as the budget allows; the first failure counts, once all have ended. */
-async function each<Item>(items: readonly Item[], work: (item: Item) => Promise<void>): Promise<void> {
-  const results = await Promise.allSettled(items.map(work));
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
+/**
+ * All at the same time, as far as the budget allows. The first failure ends the others: a catalog that is down would
+ * otherwise be asked for each of them, again and again.
+ */
+async function each<Item>(
+  items: readonly Item[],
+  work: (item: Item, signal: AbortSignal) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const abandoned = new AbortController();
+  const either = AbortSignal.any([signal, abandoned.signal]);
+  let failure: { readonly error: unknown } | undefined;
+  const worked = items.map(async (item) => {
+    try {
+      await work(item, either);
+    } catch (error) {
+      failure ??= { error };
+      abandoned.abort(new Error('Another question failed.'));
+    }
+  });
+  await Promise.all(worked);
+  if (failure !== undefined) throw failure.error;
 }
 
 async function read(context: ResolveContext, table: TableIdentifier, signal: AbortSignal): Promise<Answer> {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Admission } from '../../../connectors/iceberg-rest/admission.ts';
+import { Admission, type Rank } from '../../../connectors/iceberg-rest/admission.ts';
 import { ManualClock, settled } from '../../runtime/manual-clock.ts';
 import { never } from './world.ts';
 
@@ -7,8 +7,8 @@ function open(options: { readonly perSecond?: number; readonly concurrency?: num
   const clock = new ManualClock();
   const admission = new Admission({ perSecond: 2, concurrency: 100, clock, ...options });
   const admitted: string[] = [];
-  const enter = async (name: string, urgent = false, signal = never) => {
-    const place = await admission.enter(urgent, signal);
+  const enter = async (name: string, rank: Rank = 'later', signal = never) => {
+    const place = await admission.enter(rank, signal);
     admitted.push(name);
     return place;
   };
@@ -60,7 +60,7 @@ describe('Admission', () => {
     void enter('first');
     await settled();
     void enter('poll');
-    for (let i = 0; i < 20; i++) void enter('urgent', true);
+    for (let i = 0; i < 20; i++) void enter('urgent', 'urgent');
     await clock.advance(3000);
     for (let i = 0; i < 20; i++) {
       await clock.advance(1000);
@@ -71,24 +71,38 @@ describe('Admission', () => {
     expect(admitted.indexOf('poll')).toBeLessThanOrEqual(8);
   });
 
+  test('lets in before all others what is asked again', async () => {
+    const { clock, admitted, enter } = open({ perSecond: 1 });
+    void enter('a');
+    await settled();
+    void enter('later');
+    void enter('urgent', 'urgent');
+    void enter('again', 'first');
+    for (let i = 0; i < 3; i++) {
+      await clock.advance(1000);
+      await settled();
+    }
+    expect(admitted).toEqual(['a', 'again', 'urgent', 'later']);
+  });
+
   test('forgets whom an abort took away while waiting, and costs nothing for them', async () => {
     const { clock, admitted, enter } = open({ perSecond: 1 });
     void enter('a');
     const stop = new AbortController();
-    const waiting = enter('b', false, stop.signal);
+    const waiting = enter('b', 'later', stop.signal);
     void enter('c');
     stop.abort(new Error('not wanted'));
     await expect(waiting).rejects.toThrow('not wanted');
     await clock.advance(1000);
     await settled();
     expect(admitted).toEqual(['a', 'c']);
-    await expect(enter('d', false, AbortSignal.abort(new Error('gone')))).rejects.toThrow('gone');
+    await expect(enter('d', 'later', AbortSignal.abort(new Error('gone')))).rejects.toThrow('gone');
   });
 
   test('lets nobody in while the catalog wants to be left alone', async () => {
     const { clock, admission, admitted, enter } = open({ perSecond: 100 });
     admission.rest(5000);
-    void enter('a', true);
+    void enter('a', 'urgent');
     await clock.advance(4999);
     await settled();
     expect(admitted).toEqual([]);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Connector } from '../../../src/connector/connector.ts';
 import { listAll, never, PolarisWorld, table } from './world.ts';
 
 const orders = table('sales', 'orders');
@@ -246,6 +247,31 @@ describe('One table that may not be read', () => {
     expect(world.log.lines).toContainEqual(expect.objectContaining({ level: 'warn', event: 'namespace-not-listed' }));
     await world.drop(deep);
     await expect(listAll(connector)).rejects.toMatchObject({ code: 'REST_FORBIDDEN' });
+  });
+});
+
+describe('A source that is down', () => {
+  test('is found to be so after few requests, however many tables were asked for', async () => {
+    await using world = await PolarisWorld.start();
+    const many = Array.from({ length: 100 }, (_, i) => table('sales', `t${i}`));
+    for (const one of many) await world.create(one);
+    let asked = 0;
+    world.emulator.intercept(({ kind }) => {
+      if (kind !== 'load') return 'pass';
+      asked++;
+      return 'reset';
+    });
+    for (const question of [
+      (connector: Connector) => connector.resolve(many, never),
+      (connector: Connector) => listAll(connector),
+    ]) {
+      asked = 0;
+      await expect(question(await world.connector({ poll: { requests_per_second: 40 } }))).rejects.toMatchObject({
+        code: 'REST_UNREACHABLE',
+      });
+      // Asked for one after the other, all of them would have been tried three times before the first is given up.
+      expect(asked).toBeLessThan(200);
+    }
   });
 });
 
