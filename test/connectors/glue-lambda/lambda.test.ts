@@ -405,6 +405,15 @@ targets: [{ name: main, uri: "${at.polaris.uri}/api/catalog", catalog: glue_mirr
     await expect(at.function().handler(batch([]), invocation())).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   });
 
+  test('that forwards events is refused: they would need a ledger', async () => {
+    const forward = [{ kind: 'webhook', url: 'https://example.com/events', secret: 'a-secret-of-sixteen-or-more' }];
+    await using at = await openLambdaWorld({ overrides: { forward } });
+    await expect(at.function().handler(batch([]), invocation())).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      detail: expect.stringContaining('forward needs the ledger') as string,
+    });
+  });
+
   test('may change the case of names', async () => {
     await using at = await openLambdaWorld({ overrides: { tables: { namespace: { case: 'upper', prefix: 'lake' } } } });
     at.writer.create('sales', 'a');
