@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { TableIdentifier, Timestamp } from '../../src/core/types.ts';
 import type { OutboxRecord } from '../../src/ledger/outbox.ts';
@@ -191,4 +194,18 @@ test('No command prints the secrets of a sink', async () => {
       expect(stdout).toContain('***');
     }
   }
+});
+
+test('The secret of a sink may come from a file, which is shown in its place', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'polaris-push-events-'));
+  await using _ = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
+  const file = join(folder, 'secret');
+  await writeFile(file, `${SECRET}\n`);
+  const more = `forward: [{ kind: webhook, url: "https://example.com/events", secret_file: "${file}" }]`;
+  await using agent = await agentFile({ more });
+  const { exitCode, stdout } = await run(['config', 'print', '--config', agent.config]);
+  expect(exitCode).toBe(0);
+  expect(stdout).toContain(`secret_file: ${file}`);
+  expect(stdout).toContain('name: webhook');
+  expect(stdout).not.toContain('PLANTED-webhook');
 });
