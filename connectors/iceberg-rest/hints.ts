@@ -66,8 +66,11 @@ export class HintQueue {
     const change = earlier.kind === 'renamed' && later.kind !== 'renamed' ? earlier : later;
     const times = [before.at, hint.at].filter((at) => at !== undefined);
     const at = times.length === 0 ? undefined : Math.min(...times);
-    this.#waiting.set(key, { change, at, onRecorded: [...before.onRecorded, ...hint.onRecorded] });
-    if (earlier.kind === 'renamed' && later.kind === 'renamed' && keyOf(earlier.to) !== keyOf(later.to))
+    if (earlier.kind === 'renamed' && later.kind === 'renamed' && keyOf(earlier.to) !== keyOf(later.to)) {
+      // Before the other, so that it is recorded when that one is.
+      this.#waiting.delete(key);
       this.#put({ change: { kind: 'upserted', table: earlier.to }, at, onRecorded: [] });
+    }
+    this.#waiting.set(key, { change, at, onRecorded: [...before.onRecorded, ...hint.onRecorded] });
   }
 }
