@@ -11,7 +11,7 @@ import { type Compared, Session } from './rest/session.ts';
 import { SOURCES, type SourceKind } from './rest/sources.ts';
 import { findToolchain } from './toolchain.ts';
 
-// npm run test:real:rest [-- --only iceberg,nessie,polaris --main dist/src/main.js --without-contract]
+// npm run test:real:rest [-- --only iceberg,webhook,nessie,polaris --main dist/src/main.js --without-contract]
 // Exit codes: 0 all equal, 1 something was not, 2 not run because a tool is missing or the command line is wrong.
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);

@@ -8,6 +8,7 @@ import { Child, until } from '../child.ts';
 import { type ComparedField, differences, FIELDS } from '../comparison.ts';
 import { Polaris } from '../polaris.ts';
 import { Witness } from '../witness.ts';
+import { Announcements } from './announcements.ts';
 import type { Operation } from './operations.ts';
 import type { Tools } from './servers.ts';
 import { authOf, ROOT, type Source, type SourceKind } from './sources.ts';
@@ -27,6 +28,7 @@ type Parts = {
   readonly witness: Witness;
   readonly folder: string;
   readonly fields: readonly ComparedField[];
+  readonly announcements: Announcements | undefined;
   readonly runAgent: (...args: readonly string[]) => Child;
 };
 
@@ -49,12 +51,15 @@ export class Session implements AsyncDisposable {
     const emulator = stack.use(await startEmulator({ catalogs: [{ name: CATALOG, baseLocation: source.location }] }));
     mkdirSync(join(folder, 'agent'));
     const file = join(folder, 'agent', 'polaris-push.yaml');
+    const announcements = kind.announced === true ? await Announcements.open() : undefined;
+    const { http, ...following } = announcements?.sections ?? { poll: { list: '500ms', requests_per_second: 200 } };
     const config = {
-      source: { ...source.config, poll: { list: '500ms', requests_per_second: 200 } },
+      source: { ...source.config, ...following },
       targets: [{ name: 'main', uri: `${emulator.uri}/api/catalog`, catalog: CATALOG, auth: authOf(ROOT) }],
       ledger: { path: join(folder, 'agent', 'ledger.db') },
       // The workload drops most of what it creates, which is what the budget is there to hold.
       drops: { budget: 'off' },
+      ...(http === undefined ? {} : { http }),
     };
     writeFileSync(file, stringify(config));
     const runAgent = (...args: readonly string[]) =>
@@ -66,7 +71,7 @@ export class Session implements AsyncDisposable {
     const polaris = await Polaris.login(emulator.uri, ROOT);
     // The emulated Polaris can't read an object store, so it knows only where a table's metadata lies.
     const fields = source.location.startsWith('file:') ? FIELDS : (['metadataLocation'] as const);
-    const parts = { source, polaris, witness: new Witness(emulator), folder, fields, runAgent };
+    const parts = { source, polaris, witness: new Witness(emulator), folder, fields, announcements, runAgent };
     return new Session(parts, stack.move());
   }
 
@@ -102,6 +107,7 @@ export class Session implements AsyncDisposable {
         const text = `The catalog refused ${JSON.stringify(request)}: ${String(error)}`;
         throw new Error([text, this.#parts.source.tail()].join('\n'), { cause: error });
       }
+      if (operation.agentStopped !== true) await this.#parts.announcements?.tell(request);
     }
     if (operation.agentStopped === true) this.run();
     if (operation.catalogKilled === true) await this.#killCatalog();

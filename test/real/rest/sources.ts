@@ -45,16 +45,21 @@ export type SourceKind = {
   readonly name: string;
   readonly title: string;
   readonly operations: readonly Operation[];
+  /** New names are announced to the agent, and otherwise not found. */
+  readonly announced?: boolean | undefined;
   start(tools: Tools, folder: string, main: string): Promise<Source>;
 };
 
+const REFERENCE: SourceKind = {
+  name: 'iceberg',
+  title: "Iceberg 1.11.0's reference server",
+  operations: [...OPERATIONS, ...NOT_IN_NESSIE, ...VIEWS, ...VIEW_DROPS, ...REGISTRATIONS, ...OUTAGES, ...FAREWELL],
+  start: (tools, folder) => written(startIceberg, tools, folder),
+};
+
 export const SOURCES: readonly SourceKind[] = [
-  {
-    name: 'iceberg',
-    title: "Iceberg 1.11.0's reference server",
-    operations: [...OPERATIONS, ...NOT_IN_NESSIE, ...VIEWS, ...VIEW_DROPS, ...REGISTRATIONS, ...OUTAGES, ...FAREWELL],
-    start: (tools, folder) => written(startIceberg, tools, folder),
-  },
+  REFERENCE,
+  { ...REFERENCE, name: 'webhook', title: 'the same with a webhook', announced: true },
   {
     name: 'nessie',
     title: 'Nessie 0.99.0',
