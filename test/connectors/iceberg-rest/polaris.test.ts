@@ -1,5 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { checkSource } from '../../../connectors/iceberg-rest/check.ts';
 import type { Connector } from '../../../src/connector/connector.ts';
+import type { TableIdentifier } from '../../../src/core/types.ts';
+import type { Finding } from '../../../src/core/finding.ts';
+import type { PushError } from '../../../src/errors/errors.ts';
 import { listAll, never, PolarisWorld, table } from './world.ts';
 
 const orders = table('sales', 'orders');
@@ -248,6 +253,56 @@ describe('One table that may not be read', () => {
     await world.drop(deep);
     await expect(listAll(connector)).rejects.toMatchObject({ code: 'REST_FORBIDDEN' });
   });
+});
+
+const codeOf = (error: unknown) => (error as PushError).code;
+
+describe('The privileges that the guide asks for', () => {
+  const PRIVILEGES = ['NAMESPACE_LIST', 'TABLE_READ_PROPERTIES', 'VIEW_READ_PROPERTIES'];
+
+  test('are in the guide', () => {
+    const guide = readFileSync(new URL('../../../docs/iceberg-rest.md', import.meta.url), 'utf8');
+    for (const privilege of PRIVILEGES) expect(guide).toContain(`\`${privilege}\``);
+  });
+
+  test('are enough to list, resolve and check', async () => {
+    await using world = await PolarisWorld.start();
+    await world.create(orders);
+    await world.createView(table('sales', 'monthly'));
+    const auth = await world.principal('reader', PRIVILEGES);
+    const connector = await world.connector({ auth });
+    const kinds = (await listAll(connector)).map(({ kind }) => kind);
+    expect(kinds.toSorted()).toEqual(['present', 'unsupported']);
+    const asked = [orders, table('sales', 'gone'), table('nowhere', 'x'), table('sales', 'monthly')];
+    expect((await connector.resolve(asked, never)).map(({ kind }) => kind)).toEqual([
+      'present',
+      'absent',
+      'absent',
+      'unsupported',
+    ]);
+    const found: Finding[] = [];
+    for await (const finding of checkSource(world.config({ auth }), world.deps, never)) found.push(finding);
+    expect(found.filter(({ level }) => level !== 'ok')).toEqual([]);
+  });
+
+  test.for([
+    ['NAMESPACE_LIST', ['present', 'REST_FORBIDDEN', 'unsupported'], 'REST_FORBIDDEN'],
+    ['TABLE_READ_PROPERTIES', ['REST_FORBIDDEN', 'absent', 'REST_FORBIDDEN'], 'REST_FORBIDDEN'],
+    ['VIEW_READ_PROPERTIES', ['present', 'absent', 'REST_FORBIDDEN'], 1],
+  ] as const)(
+    'are all needed: without %s a table, one nowhere and a view are %j',
+    async ([lacking, expected, listed]) => {
+      await using world = await PolarisWorld.start();
+      await world.create(orders);
+      await world.createView(table('sales', 'monthly'));
+      const granted = PRIVILEGES.filter((privilege) => privilege !== lacking);
+      const connector = await world.connector({ auth: await world.principal('reader', granted) });
+      const ask = (one: TableIdentifier) => connector.resolve([one], never).then(([state]) => state?.kind, codeOf);
+      const outcomes = await Promise.all([orders, table('nowhere', 'x'), table('sales', 'monthly')].map(ask));
+      const listing = await listAll(connector).then((states) => states.length, codeOf);
+      expect({ outcomes, listing }).toEqual({ outcomes: expected, listing: listed });
+    },
+  );
 });
 
 describe('A source that is down', () => {

@@ -13,6 +13,7 @@ import { KeptLog } from '../../polaris/stand-in.ts';
 
 export const SECRET = 's3cr3t';
 export const TENANT = 'planted-tenant-header';
+const MANAGEMENT = '/api/management/v1';
 export const never = new AbortController().signal;
 
 /** A connector on a catalog, with what it logged. */
@@ -119,6 +120,24 @@ export class PolarisWorld extends RestWorld {
       name: view.name,
       'metadata-location': uri,
     });
+  }
+
+  /** A principal with privileges on the catalog, and how it logs in. */
+  async principal(name: string, privileges: readonly string[]): Promise<object> {
+    const created = await this.send('POST', `${MANAGEMENT}/principals`, { principal: { name } });
+    const { credentials } = JSON.parse(created) as { credentials: { clientId: string; clientSecret: string } };
+    await this.send('POST', `${MANAGEMENT}/principal-roles`, { principalRole: { name: `${name}_role` } });
+    await this.send('PUT', `${MANAGEMENT}/principals/${name}/principal-roles`, {
+      principalRole: { name: `${name}_role` },
+    });
+    await this.send('POST', `${MANAGEMENT}/catalogs/lake/catalog-roles`, { catalogRole: { name } });
+    for (const privilege of privileges)
+      await this.send('PUT', `${MANAGEMENT}/catalogs/lake/catalog-roles/${name}/grants`, {
+        grant: { type: 'catalog', privilege },
+      });
+    await this.send('PUT', `${MANAGEMENT}/principal-roles/${name}_role/catalog-roles/lake`, { catalogRole: { name } });
+    const { clientId, clientSecret } = credentials;
+    return { type: 'oauth2', client_id: clientId, client_secret: clientSecret, scope: 'PRINCIPAL_ROLE:ALL' };
   }
 
   /** With its parents. */
