@@ -154,4 +154,28 @@ export const MUTANTS: readonly Mutant[] = [
     from: 'return this.#nextCommit();',
     to: 'void this.#nextCommit(); return Promise.resolve();',
   },
+  {
+    title: 'the event of an admission is recorded after its outcome instead of with it',
+    file: 'src/pipeline/driver.ts',
+    from: 'slot.durable = this.#durable = this.#parts.ledger.append([...records, ...events]);',
+    to: 'slot.durable = this.#durable = this.#parts.ledger.append(records).then(() => this.#parts.ledger.append(events));',
+  },
+  {
+    title: 'the answer to an event forgets the newer one that took its place',
+    file: 'src/ledger/memory-outbox.ts',
+    from: 'event.id === record.id && event.timestamp === record.timestamp && event.buried === undefined;',
+    to: 'event.id === record.id && event.buried === undefined;',
+  },
+  {
+    title: 'no event tells of what Polaris was found to serve',
+    file: 'src/pipeline/admission.ts',
+    from: "record.outcome === 'admitted' || record.outcome === 'served'",
+    to: "record.outcome === 'admitted'",
+  },
+  {
+    title: 'an outage of a sink counts against its events',
+    file: 'src/pipeline/forward.ts',
+    from: 'if (this.#taken > lane.takenThen) lane.held += 1;',
+    to: 'lane.held += 1;',
+  },
 ];
