@@ -29,7 +29,10 @@ export const runCommand = (frame: Frame): Command =>
       .description(
         'Reconcile, then watch the source and push until stopped. SIGTERM and SIGINT let open notifications finish; a second signal exits at once, which loses nothing.',
       )
-      .option('--once', 'stop as soon as everything is caught up; exit 3 if tables are parked')
+      .option(
+        '--once',
+        'stop as soon as everything is caught up and events are out; exit 3 if tables are parked or events are left',
+      )
       .option('--within <duration>', 'with --once: give up after this long; exit 4 if a target is down, else 3')
       .option('--adopt-ledger', 'the ledger is of this source and these catalogs, though their addresses have changed')
       .option('--record <file>', 'write down every state that was read of the source, for `replay`; appends')
