@@ -4,6 +4,7 @@ import type { Change, EpochMillis, Position, TableIdentifier, TableState } from 
 import type { Clock } from '../runtime/clock.ts';
 import type { Routes } from '../runtime/http-server.ts';
 import type { Log } from '../runtime/log.ts';
+import type { SourceFigures } from './figures.ts';
 
 /**
  * Changes that became visible together or were merged while the consumer was busy, in source order.
@@ -41,6 +42,8 @@ export interface Connector extends AsyncDisposable {
    * `absent` only on the source's own word.
    */
   resolve(tables: readonly TableIdentifier[], signal: AbortSignal): Promise<readonly TableState[]>;
+  /** How it stands, for metrics and the status page. May ask the source, cheaply, so the caller keeps the answer for some seconds. */
+  measure?(signal: AbortSignal): Promise<SourceFigures>;
 }
 
 export type ConnectorDeps = {

@@ -84,6 +84,7 @@ export function recorded(connector: Connector, write: (line: string) => void): C
       }
       return states;
     },
+    measure: (signal) => connector.measure?.(signal) ?? Promise.resolve({}),
     [Symbol.asyncDispose]: () => connector[Symbol.asyncDispose](),
   };
 }

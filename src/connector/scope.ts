@@ -3,6 +3,7 @@ import type { Change, EpochMillis, Position, TableIdentifier, TableState } from 
 import { PushError } from '../errors/errors.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Connector, Delivery } from './connector.ts';
+import type { SourceFigures } from './figures.ts';
 import { isLossy, SourceNames } from './mapping.ts';
 import { matches } from './pattern.ts';
 import type { Scope } from './scope-config.ts';
@@ -96,6 +97,10 @@ class ScopedConnector implements Connector {
         wanted.map((source) => states.get(keyOf(source))).filter((state) => state !== undefined),
       );
     });
+  }
+
+  measure(signal: AbortSignal): Promise<SourceFigures> {
+    return this.#connector.measure?.(signal) ?? Promise.resolve({});
   }
 
   [Symbol.asyncDispose](): PromiseLike<void> {
