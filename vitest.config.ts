@@ -1,8 +1,11 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /** The suffix of a test file says what it needs: nothing, `.pg` a real PostgreSQL, `.polaris` a Polaris given by POLARIS_URI, `.real` the tools of the real tier. */
 export default defineConfig({
   test: {
+    // One less than there are cores, as usual, would be one of two: and most of what tests do is wait.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       {
         test: {

@@ -51,7 +51,7 @@ async function addHiveTables({ admin }: World): Promise<void> {
 
 /** Makes the agent list everything on a slow network, and resolves in the middle of it. */
 async function inTheMiddleOfAList({ world }: Following): Promise<void> {
-  world.toSource.shape({ latencyMs: 150 });
+  world.toSource.shape({ latencyMs: 60 });
   world.toSource.reset();
   await eventually('a list is under way', async () => {
     const { rowCount } = await world.admin.query(
