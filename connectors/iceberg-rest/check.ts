@@ -7,11 +7,14 @@ import type { Loaded } from './catalog.ts';
 import type { RestConfig } from './config.ts';
 import { openCatalog, type OpenCatalog } from './connector.ts';
 import { ENDPOINTS, type Directory } from './directory.ts';
+import { isOfOneTable } from './failure.ts';
 
 /** It is a person who waits: what fails twice is reported. */
 const TRIES = 2;
 /** Namespaces that are looked into for a table to try. */
 const SAMPLED = 50;
+/** Tables that are tried until one can be loaded. */
+const TRIED = 5;
 
 /** Looks at everything that the connector needs, changes nothing, and reports instead of throwing. */
 export async function* checkSource(
@@ -141,29 +144,48 @@ async function* listing(
   return tables;
 }
 
+/** Loads the first table that can be; those before it are warned of, as each may have a trouble of its own. */
 async function* sample(
   catalog: OpenCatalog['catalog'],
   tables: readonly TableIdentifier[],
   signal: AbortSignal,
 ): AsyncGenerator<Finding, void, undefined> {
-  const [table] = tables;
-  if (table === undefined)
+  if (tables.length === 0)
     return yield ok('tables', 'none found to try; create one and check again to see how tables are loaded');
-  let loaded: Loaded;
-  try {
-    loaded = await catalog.load(table, {}, signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    return yield failed('tables', error);
+  const refused: unknown[] = [];
+  for (const table of tables.slice(0, TRIED)) {
+    let loaded: Present;
+    try {
+      loaded = await present(catalog, table, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      refused.push(error);
+      if (isOfOneTable(error)) continue;
+      break;
+    }
+    for (const error of refused) yield { ...failed('tables', error), level: 'warning' };
+    return yield* loading(catalog, { table, loaded }, signal);
   }
+  // The last one ended it if it is about all tables.
+  yield failed('tables', isOfOneTable(refused.at(-1)) ? refused[0] : refused.at(-1));
+}
+
+type Present = Extract<Loaded, { readonly kind: 'present' }>;
+
+/** Throws `PushError` unless it can be loaded. */
+async function present(catalog: OpenCatalog['catalog'], table: TableIdentifier, signal: AbortSignal): Promise<Present> {
+  const loaded = await catalog.load(table, {}, signal);
+  if (loaded.kind === 'present') return loaded;
+  const said = loaded.kind === 'not-found' ? (loaded.message ?? 'HTTP 404') : 'HTTP 304';
+  throw new PushError('REST_TABLE_HIDDEN', `${showTable(table)} is listed, but loading it says: ${said}.`);
+}
+
+async function* loading(
+  catalog: OpenCatalog['catalog'],
+  { table, loaded }: { readonly table: TableIdentifier; readonly loaded: Present },
+  signal: AbortSignal,
+): AsyncGenerator<Finding, void, undefined> {
   const name = showTable(table);
-  if (loaded.kind !== 'present') {
-    const said = loaded.kind === 'not-found' ? (loaded.message ?? 'HTTP 404') : 'HTTP 304';
-    return yield failed(
-      'tables',
-      new PushError('REST_TABLE_HIDDEN', `${name} is listed, but loading it says: ${said}.`),
-    );
-  }
   if (loaded.metadataLocation === undefined)
     return yield failed('tables', new PushError('REST_NO_METADATA_LOCATION', `Loading ${name} told none.`));
   yield ok('tables', `${name} is at ${loaded.metadataLocation}`);
@@ -204,8 +226,8 @@ async function* conditional(
 function* views({ endpoints: offered }: Directory): Generator<Finding, void, undefined> {
   if (offered?.has(ENDPOINTS.view) === true)
     return yield ok('views', 'offered; they are not mirrored, but listed as unsupported');
-  const tells = offered === undefined ? 'the catalog does not tell whether it has any' : 'not offered';
-  yield ok('views', `${tells}; a name without a table is taken for absent`);
+  if (offered === undefined) return yield ok('views', 'the catalog does not tell whether it has any; it is asked');
+  yield ok('views', 'not offered; a name without a table is taken for absent');
 }
 
 function* webhook({ webhook: hook, poll }: RestConfig): Generator<Finding, void, undefined> {

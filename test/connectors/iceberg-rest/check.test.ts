@@ -51,6 +51,18 @@ describe('A check of an Iceberg REST source', () => {
     expect(bad(hidden)).toMatchObject([{ level: 'error', subject: 'tables', code: 'REST_TABLE_HIDDEN' }]);
   });
 
+  test('warns of a table that cannot be loaded where another one can', async () => {
+    const names = ['100%', 'orders'].map((name) => ({ namespace: ['sales'], name }));
+    const found = await scripted({
+      [PATHS.tables]: json({ identifiers: names }),
+      [`${PATHS.tables}/100%25`]: html(400, 'Ambiguous URI path encoding'),
+    });
+    expect(found.filter(({ subject }) => subject === 'tables')).toMatchObject([
+      { level: 'warning', detail: expect.stringContaining('sales.100%') as string },
+      { level: 'ok', detail: expect.stringContaining('sales.orders is at') as string },
+    ]);
+  });
+
   test('finds that metadata locations are not told, and what to do', async () => {
     const found = await scripted({ [PATHS.orders]: loaded({ 'metadata-location': null }) });
     expect(bad(found)).toMatchObject([
