@@ -16,6 +16,8 @@ export type SkipReason =
   /** A later event of the table was handled before. */
   | 'overtaken'
   | 'no-data'
+  /** The policy wants it sorted, and neither says how. */
+  | 'no-sort-order'
   | 'no-policy'
   | 'policy-disabled'
   | 'policy-unreadable'
@@ -140,6 +142,9 @@ export class MaintenanceService {
       remembered.planned = { metadataLocation, revision: policy.revision };
       return told(skip('rewritten', 'its last commit only rewrote files'));
     }
+    const { strategy, sortOrder } = read.compaction;
+    if (strategy === 'sort' && sortOrder === undefined && loaded.metadata['default-sort-order-id'] === 0)
+      return told(skip('no-sort-order', `${nameOf(policy)} sorts, but neither it nor the table says by what`));
     const plan = planCompaction({ table, loaded, policy, compaction: read.compaction, sparkCatalog });
     remembered.planned = { metadataLocation, revision: policy.revision };
     return told({ kind: 'plan', plan });

@@ -147,6 +147,15 @@ describe('an event is skipped', () => {
     expect(await lab.at(1)).toBe('no-data');
   });
 
+  test('when it is to be sorted by nothing; an order of the table is one', async () => {
+    const lab = new Lab();
+    lab.policies = [policy(enabled({ compaction_strategy: 'sort' }))];
+    lab.metadata = { ...metadataOf(12, 1200), 'default-sort-order-id': 0 };
+    expect(await lab.at(1)).toBe('no-sort-order');
+    lab.metadata = { ...metadataOf(12, 1200), 'default-sort-order-id': 1 };
+    expect(await lab.at(2)).toBe('plan at s3://lake/1.json');
+  });
+
   test('when it is of another catalog or target', async () => {
     const lab = new Lab();
     expect(gist(await lab.decide(eventOf({ timestamp: 1, catalog: 'other' })))).toBe('other-catalog');
