@@ -49,6 +49,14 @@ export const runReport =
       case 'sink-down':
       case 'sink-up':
         return ofSink(event, out, log);
+      case 'source-up':
+        return out.event('source-up', { source });
+      case 'source-down':
+        // The supervisor logs it, with when it tries again.
+        return out.event('source-down', { source, detail: event.detail });
+      case 'hinted':
+      case 'resolved':
+        return undefined;
       case 'reconciled': {
         const { tables, hints, tookMs } = event;
         log.info('reconciled', { source, tables, hints, ms: Math.round(tookMs) });

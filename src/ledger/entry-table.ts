@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { TableKey } from '../core/table.ts';
-import type { Entry, Position } from '../core/types.ts';
+import type { Entry, ParkCode, Position } from '../core/types.ts';
 import { entryOf, VALUE_COLUMNS, valuesOf, type EntryRow } from './entry-row.ts';
 import type { Totals } from './ledger.ts';
 
@@ -29,6 +29,7 @@ export class EntryTable {
   readonly #pages: Readonly<Record<EntryFilter, StatementSync>>;
   readonly #targets: StatementSync;
   readonly #target: StatementSync;
+  readonly #parkedByCode: StatementSync;
   readonly #position: StatementSync;
 
   constructor(db: DatabaseSync) {
@@ -38,6 +39,10 @@ export class EntryTable {
     this.#pages = { all: page('all'), unfinished: page('unfinished'), parked: page('parked') };
     this.#targets = db.prepare('SELECT * FROM targets ORDER BY id');
     this.#target = db.prepare('SELECT * FROM targets WHERE name = ?');
+    this.#parkedByCode = db.prepare(
+      `SELECT parked_code, count(*) AS count FROM entries INDEXED BY entries_parked
+         WHERE target = ? AND parked_code IS NOT NULL GROUP BY parked_code`,
+    );
     this.#position = db.prepare('SELECT position FROM positions WHERE source = ?');
   }
 
@@ -56,6 +61,11 @@ export class EntryTable {
       if (end === undefined || rows.length < PAGE_ROWS) return;
       last = end.id;
     }
+  }
+
+  parkedByCode(target: TargetRow): Partial<Record<ParkCode, number>> {
+    const rows = this.#parkedByCode.all(target.id) as { readonly parked_code: ParkCode; readonly count: number }[];
+    return Object.fromEntries(rows.map(({ parked_code: code, count }) => [code, count]));
   }
 
   targets(): readonly TargetRow[] {

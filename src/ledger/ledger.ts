@@ -1,4 +1,4 @@
-import type { Entry, LedgerRecord, Position, TableIdentifier } from '../core/types.ts';
+import type { Entry, LedgerRecord, ParkCode, Position, TableIdentifier } from '../core/types.ts';
 import type { Outbox, OutboxRecord } from './outbox.ts';
 
 /** How many entries of a target are in which state. */
@@ -28,6 +28,8 @@ export interface Ledger extends AsyncDisposable {
   /** Entries with work left: `settled < seen`, or an open intent. */
   unfinished(target: string): Iterable<Entry>;
   totals(target: string): Totals;
+  /** Parked entries that are durable, by code; codes without any are absent. */
+  parkedByCode(target: string): Readonly<Partial<Record<ParkCode, number>>>;
   /** Names of the targets that have entries. */
   targets(): readonly string[];
   position(source: string): Position | undefined;

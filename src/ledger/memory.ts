@@ -1,6 +1,6 @@
 import { blank, fold } from '../core/fold.ts';
 import { keyOf, type TableKey } from '../core/table.ts';
-import type { Entry, EntryRecord, Position, TableIdentifier } from '../core/types.ts';
+import type { Entry, EntryRecord, ParkCode, Position, TableIdentifier } from '../core/types.ts';
 import { PushError } from '../errors/errors.ts';
 import type { Request, RequestInbox, RequestOrder } from './inbox.ts';
 import type { AnyRecord, Ledger, Totals } from './ledger.ts';
@@ -105,6 +105,13 @@ export class MemoryLedger implements Ledger, RequestInbox {
   totals(target: string): Totals {
     this.#requireOpen();
     return { ...(this.#tallies.get(target) ?? emptyTally()) };
+  }
+
+  parkedByCode(target: string): Partial<Record<ParkCode, number>> {
+    const counts: Partial<Record<ParkCode, number>> = {};
+    for (const { parked } of this.entries(target))
+      if (parked !== undefined) counts[parked.code] = (counts[parked.code] ?? 0) + 1;
+    return counts;
   }
 
   targets(): readonly string[] {

@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 import { keyOf } from '../core/table.ts';
-import type { Entry, Position, TableIdentifier } from '../core/types.ts';
+import type { Entry, ParkCode, Position, TableIdentifier } from '../core/types.ts';
 import { EntryTable, type EntryFilter } from './entry-table.ts';
 import type { Ledger, Totals } from './ledger.ts';
 import { findLocation } from './location.ts';
@@ -88,6 +88,13 @@ class SqliteReader implements LedgerReader {
 
   totals(target: string): Totals {
     return this.#read(() => this.#table.target(target)?.totals ?? emptyTally());
+  }
+
+  parkedByCode(target: string): Partial<Record<ParkCode, number>> {
+    return this.#read(() => {
+      const row = this.#table.target(target);
+      return row === undefined ? {} : this.#table.parkedByCode(row);
+    });
   }
 
   targets(): readonly string[] {

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { blank, fold } from '../core/fold.ts';
 import { keyOf, type TableKey } from '../core/table.ts';
-import type { Entry, EntryRecord, Position, TableIdentifier } from '../core/types.ts';
+import type { Entry, EntryRecord, ParkCode, Position, TableIdentifier } from '../core/types.ts';
 import { PushError } from '../errors/errors.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
@@ -26,6 +26,8 @@ export type LedgerDeps = {
   readonly log: Log;
   /** Sees the connection before it is used: where tests make it fail. */
   readonly onOpen?: ((db: DatabaseSync) => void) | undefined;
+  /** Called after each commit with how long it took. Must not throw. */
+  readonly onCommit?: ((commit: { readonly ms: number }) => void) | undefined;
 };
 
 /** While opening, another process may be closing its reader, which holds the file for a moment. */
@@ -60,7 +62,7 @@ export async function openLedger(config: LedgerConfig, deps: LedgerDeps): Promis
     const token = randomUUID();
     prepareDatabase(db, path, { ...deps, token });
     const kept = new DisposableStack();
-    const ledger = new SqliteLedger({ db, path, token, clock: deps.clock, log: deps.log }, kept);
+    const ledger = new SqliteLedger({ db, path, token, ...deps }, kept);
     kept.use(opened.move());
     return ledger;
   } catch (error) {
@@ -111,13 +113,7 @@ type LiveTarget = {
 /** `id`: of the entry's row; undefined for one without. */
 type Fresh = { readonly id: number | undefined; entry: Entry };
 
-type Parts = {
-  readonly db: DatabaseSync;
-  readonly path: string;
-  readonly token: string;
-  readonly clock: Clock;
-  readonly log: Log;
-};
+type Parts = LedgerDeps & { readonly db: DatabaseSync; readonly path: string; readonly token: string };
 
 class SqliteLedger implements Ledger, RequestInbox {
   readonly outbox: Outbox;
@@ -183,6 +179,13 @@ class SqliteLedger implements Ledger, RequestInbox {
 
   totals(target: string): Totals {
     return this.#read(() => ({ ...(this.#targets.get(target)?.tally ?? emptyTally()) }));
+  }
+
+  parkedByCode(target: string): Partial<Record<ParkCode, number>> {
+    return this.#read(() => {
+      const row = this.#targets.get(target)?.row;
+      return row === undefined ? {} : this.#table.parkedByCode(row);
+    });
   }
 
   targets(): readonly string[] {
@@ -309,6 +312,8 @@ class SqliteLedger implements Ledger, RequestInbox {
   #commit(): void {
     const batch = this.#batch;
     if (batch === undefined) return;
+    const { clock, onCommit } = this.#parts;
+    const beganMs = clock.monotonicMs();
     try {
       if (!this.#begin()) return;
       this.#requireOwnership();
@@ -326,6 +331,7 @@ class SqliteLedger implements Ledger, RequestInbox {
     this.#deletedRequest = this.#takenRequest;
     this.#batch = undefined;
     batch.resolve();
+    onCommit?.({ ms: clock.monotonicMs() - beganMs });
     this.#listeners.tell(this.#outboxWriter.takeReady());
   }
 

@@ -107,6 +107,10 @@ export function results(report: (result: BackfillResult) => void): (event: Pipel
       case 'event-refused':
       case 'sink-down':
       case 'sink-up':
+      case 'source-up':
+      case 'source-down':
+      case 'hinted':
+      case 'resolved':
       case 'reconciled':
       case 'audited':
       case 'caught-up':

@@ -4,7 +4,6 @@ import { heldBy } from '../core/decide.ts';
 import { blank } from '../core/fold.ts';
 import { isOvertaken, restore, step, type Effect, type Lane, type LaneEvent } from '../core/lane.ts';
 import type { Policy } from '../core/policy.ts';
-import { REFUSALS } from '../core/refusal.ts';
 import { keyOf, showTable, type TableKey } from '../core/table.ts';
 import { Throttle, type ThrottleOptions } from '../core/throttle.ts';
 import type { Entry, EntryRecord, Notification, Outcome, Served, TableIdentifier, TableState } from '../core/types.ts';
@@ -18,8 +17,10 @@ import type { Log } from '../runtime/log.ts';
 import type { Random } from '../runtime/random.ts';
 import { Timers } from '../runtime/timers.ts';
 import { admittedBy, type EventsOf } from './admission.ts';
+import { concernsTarget } from './concern.ts';
 import { DropPermit } from './drop-permit.ts';
 import type { Emit } from './events.ts';
+import type { DriverStanding } from './standing.ts';
 import { Waiters } from './waiters.ts';
 
 /** Tables per `resolve` call, at most. */
@@ -60,6 +61,8 @@ export type DriverParts = {
 /** A lane in memory, and what the driver needs to know of it besides. */
 type Slot = {
   readonly key: TableKey;
+  /** Since when it has work, by the driver's clock. */
+  readonly since: number;
   lane: Lane;
   /** Counted among the lanes that may read and send now. */
   admitted: boolean;
@@ -104,6 +107,8 @@ export class Driver {
   #servedMs = Number.NEGATIVE_INFINITY;
   readonly #kill = new AbortController();
   #admitted = 0;
+  /** When a lane last got further. */
+  #progressMs = 0;
   #pumping = false;
   #stopped = true;
   #delivered: number | undefined;
@@ -135,6 +140,20 @@ export class Driver {
   get delivered(): number {
     this.#delivered ??= this.#parts.ledger.totals(this.name).delivered;
     return this.#delivered;
+  }
+
+  /** For metrics and health. */
+  get standing(): DriverStanding {
+    const nowMs = this.#parts.clock.monotonicMs();
+    // Lanes are in the order in which they were opened.
+    const [oldest] = this.#lanes.values();
+    return {
+      limit: this.#throttle.limit,
+      inFlight: this.#gate.inside,
+      breaker: this.#breaker.state(nowMs),
+      oldestSince: oldest?.since,
+      stalledMs: this.#admitted === 0 ? 0 : nowMs - this.#progressMs,
+    };
   }
 
   /** Takes up what the last run left undone. Before the first `changed()`, so that renames find both their lanes. */
@@ -226,6 +245,7 @@ export class Driver {
     const key = keyOf(lane.entry.table);
     const slot: Slot = {
       key,
+      since: this.#parts.clock.now(),
       lane,
       admitted: false,
       trying: false,
@@ -259,6 +279,7 @@ export class Driver {
   /** The only place where a lane changes. */
   #step(slot: Slot, event: LaneEvent): void {
     const before = slot.lane;
+    this.#progressMs = this.#parts.clock.monotonicMs();
     const { lane, effects } = step(before, event, this.#parts.policy);
     slot.lane = lane;
     if (lane.phase !== 'awaiting') slot.awaits = undefined;
@@ -394,12 +415,18 @@ export class Driver {
 
   /** One state per slot; undefined when the source couldn't say, which the lanes then know. */
   async #resolve(batch: readonly Slot[]): Promise<readonly TableState[] | undefined> {
+    const { clock, connector, emit, log } = this.#parts;
+    const askedMs = clock.monotonicMs();
+    const asked = { kind: 'resolved', target: this.name, tables: batch.length } as const;
     try {
       const tables = batch.map((slot) => slot.lane.entry.table);
-      return await this.#parts.connector.resolve(tables, this.#kill.signal);
+      const states = await connector.resolve(tables, this.#kill.signal);
+      emit({ ...asked, failed: false, tookMs: clock.monotonicMs() - askedMs });
+      return states;
     } catch (error) {
       if (this.#kill.signal.aborted) return undefined;
-      this.#parts.log.warn('resolve-failed', { target: this.name, tables: batch.length, error });
+      emit({ ...asked, failed: true, tookMs: clock.monotonicMs() - askedMs });
+      log.warn('resolve-failed', { target: this.name, tables: batch.length, error });
       for (const slot of batch) this.#feed(slot, { kind: 'unresolved', ...this.#moment() });
       return undefined;
     }
@@ -571,20 +598,3 @@ const IN_LEDGER_OR_TIMER: ReadonlySet<Lane['phase']> = new Set(['idle', 'due', '
 
 const earliest = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
-
-/** Answers that any table would have got. */
-function concernsTarget(outcome: Outcome): boolean {
-  switch (outcome.kind) {
-    case 'unavailable':
-    case 'unauthorized':
-    case 'unknown':
-      return true;
-    case 'refused':
-      return REFUSALS[outcome.reason].scope === 'target';
-    case 'admitted':
-    case 'stale':
-    case 'lost-race':
-    case 'name-taken':
-      return false;
-  }
-}

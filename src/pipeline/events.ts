@@ -1,5 +1,5 @@
 import type { Drift } from '../core/audit.ts';
-import type { Notification, Outcome, Parked, Served, TableIdentifier, Timestamp } from '../core/types.ts';
+import type { Change, Notification, Outcome, Parked, Served, TableIdentifier, Timestamp } from '../core/types.ts';
 
 /** What the pipeline tells its observers. Every event is also countable: nothing is skipped, held or parked in silence. */
 export type PipelineEvent =
@@ -49,6 +49,20 @@ export type PipelineEvent =
   /** A sink takes nothing now; its events wait. */
   | { readonly kind: 'sink-down'; readonly sink: string; readonly detail: string }
   | { readonly kind: 'sink-up'; readonly sink: string }
+  /** The source is followed from here on. */
+  | { readonly kind: 'source-up' }
+  /** The source could be followed no longer, or still can't; it is tried again. Comes at every try that fails. */
+  | { readonly kind: 'source-down'; readonly detail: string }
+  /** So many changes, by kind, that the source told of are recorded. Lists are told of by `reconciled`. */
+  | { readonly kind: 'hinted'; readonly changes: Readonly<Partial<Record<Change['kind'], number>>> }
+  /** The source was asked what it holds under so many names; `failed`: it didn't say. */
+  | {
+      readonly kind: 'resolved';
+      readonly target: string;
+      readonly tables: number;
+      readonly failed: boolean;
+      readonly tookMs: number;
+    }
   | { readonly kind: 'reconciled'; readonly tables: number; readonly hints: number; readonly tookMs: number }
   /** Polaris was asked for every table; `drift` counts what differed. */
   | {

@@ -3,6 +3,7 @@ import type { Change, TableIdentifier } from '../core/types.ts';
 import type { Connector, Delivery } from '../connector/connector.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Driver, Hint } from './driver.ts';
+import type { Emit } from './events.ts';
 
 /** One hint per table, the latest winning. The new name of a renamed table comes with the old one, whose DROP waits for it. */
 export function hintsOf(changes: readonly Change[]): Hint[] {
@@ -36,18 +37,26 @@ export type IntakeParts = {
   readonly connector: Connector;
   readonly ledger: Ledger;
   readonly drivers: readonly Driver[];
+  readonly emit: Emit;
 };
 
 /**
  * Records what the source hints at, and only then lets the source forget it. Delivery comes later, so an outage of
  * Polaris holds back neither WAL nor queue. Ends when `signal` aborts, and throws when the stream ends before.
  */
-export async function intake({ connector, ledger, drivers }: IntakeParts, signal: AbortSignal): Promise<void> {
+export async function intake({ connector, ledger, drivers, emit }: IntakeParts, signal: AbortSignal): Promise<void> {
   for await (const delivery of connector.watch(undefined, signal)) {
     await Promise.all([...record(delivery, drivers), ...recordPosition(delivery, connector.source, ledger)]);
+    if (delivery.changes.length > 0) emit({ kind: 'hinted', changes: byKind(delivery.changes) });
     await delivery.ack();
   }
   if (!signal.aborted) throw new Error('The stream of changes ended by itself.');
+}
+
+function byKind(changes: readonly Change[]): Partial<Record<Change['kind'], number>> {
+  const counts: Partial<Record<Change['kind'], number>> = {};
+  for (const { kind } of changes) counts[kind] = (counts[kind] ?? 0) + 1;
+  return counts;
 }
 
 const record = ({ changes, committedAt }: Delivery, drivers: readonly Driver[]): Promise<void>[] => {

@@ -50,7 +50,10 @@ export async function runPipeline(parts: PipelineParts, stop: AbortSignal, kill:
     ...parts.drivers.map((driver) => fenced.then(() => driver.run(until, kill))),
     followRequests(parts, until),
     ...(parts.forwarders ?? []).map((forwarder) => forwarder.run(until, kill)),
-    supervise('source', (signal, healthy) => follow(parts, signal, { onFenced, healthy }), { ...parts, signal: until }),
+    supervise('source', (signal, healthy) => followOnce(parts, signal, { onFenced, healthy }), {
+      ...parts,
+      signal: until,
+    }),
   ];
   // When one of them can't go on, the others finish what they have begun; then its error is the pipeline's.
   for (const service of services) service.catch(() => broken.abort());
@@ -64,6 +67,21 @@ type Milestones = {
   readonly onFenced: () => void;
   readonly healthy: () => void;
 };
+
+/** As `follow`, and tells when it works and why it ended. */
+async function followOnce(parts: PipelineParts, signal: AbortSignal, milestones: Milestones): Promise<void> {
+  const { emit } = parts;
+  const healthy = () => {
+    emit({ kind: 'source-up' });
+    milestones.healthy();
+  };
+  try {
+    await follow(parts, signal, { ...milestones, healthy });
+  } catch (error) {
+    if (!signal.aborted) emit({ kind: 'source-down', detail: error instanceof Error ? error.message : String(error) });
+    throw error;
+  }
+}
 
 /** Follows the source until `signal` aborts or the stream breaks: make sure of the stream, list, then watch. */
 async function follow(parts: PipelineParts, signal: AbortSignal, { onFenced, healthy }: Milestones): Promise<void> {

@@ -115,6 +115,13 @@ export class LedgerModel {
     }
   }
 
+  parkedByCode(target: string): Partial<Record<ParkCode, number>> {
+    const counts: Partial<Record<ParkCode, number>> = {};
+    for (const { parked } of this.entries.get(target)?.values() ?? [])
+      if (parked !== undefined) counts[parked.code] = (counts[parked.code] ?? 0) + 1;
+    return counts;
+  }
+
   totals(target: string): Totals {
     const entries = [...(this.entries.get(target)?.values() ?? [])];
     return {

@@ -87,6 +87,7 @@ function folding(create: () => Promise<LedgerFixture>, runs: number): void {
         }
         await Promise.all(appends);
         expectEqual(ledger);
+        for (const target of TARGETS) expect(ledger.parkedByCode(target)).toEqual(model.parkedByCode(target));
         await ledger[Symbol.asyncDispose]();
         await using reopened = await fixture.open();
         expectEqual(reopened);

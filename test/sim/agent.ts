@@ -388,6 +388,7 @@ const watched = (ledger: MemoryLedger, onAppend: Checker['appends']): Ledger & R
   entries: (target) => ledger.entries(target),
   unfinished: (target) => ledger.unfinished(target),
   totals: (target) => ledger.totals(target),
+  parkedByCode: (target) => ledger.parkedByCode(target),
   targets: () => ledger.targets(),
   position: (source) => ledger.position(source),
   takeRequests: () => ledger.takeRequests(),
