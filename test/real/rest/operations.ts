@@ -168,6 +168,14 @@ export const ODD_NAMES: readonly Operation[] = [
   { name: 'drop some of them', requests: [drop('v1.0', 'events'), drop('50%/50', 'half/half 100%')] },
 ];
 
+/** What Jetty, before the reference server, answers 400 to: listed, and nobody can load it or drop it. */
+export const UNLOADABLE: readonly Operation[] = [
+  {
+    name: 'a table that is listed and can not be loaded, and commits beside it',
+    requests: [create('odd', 'half/half'), append(PRICES), create('sales', 'last')],
+  },
+];
+
 export const FAREWELL: readonly Operation[] = [
   { name: 'commit to everything that is left', requests: [append(PRICES), append(['sales', 'rates'])] },
   { name: 'drop tables', requests: [drop(...PRICES), drop('sales', 'rates'), drop('lake', 'all')] },

@@ -13,6 +13,7 @@ import {
   type Operation,
   OUTAGES,
   REGISTRATIONS,
+  UNLOADABLE,
   VIEW_DROPS,
   VIEWS,
 } from './operations.ts';
@@ -53,7 +54,16 @@ export type SourceKind = {
 const REFERENCE: SourceKind = {
   name: 'iceberg',
   title: "Iceberg 1.11.0's reference server",
-  operations: [...OPERATIONS, ...NOT_IN_NESSIE, ...VIEWS, ...VIEW_DROPS, ...REGISTRATIONS, ...OUTAGES, ...FAREWELL],
+  operations: [
+    ...OPERATIONS,
+    ...NOT_IN_NESSIE,
+    ...VIEWS,
+    ...VIEW_DROPS,
+    ...REGISTRATIONS,
+    ...OUTAGES,
+    ...UNLOADABLE,
+    ...FAREWELL,
+  ],
   start: (tools, folder) => written(startIceberg, tools, folder),
 };
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import pyarrow as pa
 from pyiceberg.catalog.rest import RestCatalog
+from pyiceberg.exceptions import BadRequestError
 from pyiceberg.schema import Schema
 from pyiceberg.types import LongType, NestedField, StringType
 from pyiceberg.view.metadata import SQLViewRepresentation, ViewVersion
@@ -89,11 +90,14 @@ class Writer:
         return self.catalog.url("/".join(["namespaces", levels, *(quote(part, safe="") for part in rest)]))
 
     def state(self) -> list[dict]:
-        """Every table as PyIceberg lists and loads it."""
+        """Every table as PyIceberg lists and loads it, without those that the server can't address."""
         tables = []
         for namespace in self.namespaces(()):
             for identifier in self.catalog.list_tables(namespace):
-                table = self.catalog.load_table(identifier)
+                try:
+                    table = self.catalog.load_table(identifier)
+                except BadRequestError:
+                    continue
                 snapshot = table.metadata.current_snapshot_id
                 tables.append(
                     {
