@@ -1,4 +1,5 @@
 import type { CommandEvent } from '../quickstart/child.ts';
+import { unlessAborted } from '../quickstart/interruption.ts';
 import type { Told } from './report.ts';
 
 /** What the service said of one event. */
@@ -12,6 +13,11 @@ export class Decisions {
   /** Told of each. */
   onDecided: ((decided: Decided) => void) | undefined;
   readonly #waiting = new Set<Waiting>();
+  readonly #signal: AbortSignal;
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+  }
 
   readonly take = ({ event, ...told }: CommandEvent): void => {
     if (event !== 'plan' && event !== 'skip') return;
@@ -25,8 +31,9 @@ export class Decisions {
     }
   };
 
-  /** The first decision that fits, past ones included. Throws when there is none within `withinMs`. */
+  /** The first decision that fits, past ones included. Throws when there is none within `withinMs`, and on abort. */
   async until(what: string, isIt: (decided: Decided) => boolean, withinMs = 20_000): Promise<Decided> {
+    this.#signal.throwIfAborted();
     const past = this.all.find(isIt);
     if (past !== undefined) return past;
     const { promise, resolve, reject } = Promise.withResolvers<Decided>();
@@ -34,7 +41,7 @@ export class Decisions {
     this.#waiting.add(waiting);
     const timer = setTimeout(() => reject(new NoDecision(`No decision on ${what} in ${withinMs / 1000} s.`)), withinMs);
     try {
-      return await promise;
+      return await unlessAborted(promise, this.#signal);
     } finally {
       clearTimeout(timer);
       this.#waiting.delete(waiting);

@@ -64,7 +64,7 @@ export class Environment implements AsyncDisposable {
     const { command: polaris, access } = await startPolaris(warehouse);
     parts.use(polaris);
     onStarted(`Polaris (emulated, policies included) at ${access.uri}`);
-    const decisions = new Decisions();
+    const decisions = new Decisions(signal);
     const { service, sink, asked } = await startService(options, access, decisions);
     parts.use(service);
     onStarted(`the maintenance service, ${sink.told}`);
