@@ -127,7 +127,7 @@ export class App implements AsyncDisposable {
     const ledger = opened.use(await openLedger(deps.config.ledger, deps));
     const { http: address } = deps.config;
     const http = listen && address !== undefined ? opened.use(await openHttpServer(address, deps)) : undefined;
-    const connector = opened.use(await openSource(deps, only, http));
+    const connector = opened.use(await openSource(deps, only, http?.hooks));
     const targets = await openTargets(deps);
     opened.move();
     return new App(deps, { connector, targets, ledger, http });

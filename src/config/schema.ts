@@ -3,7 +3,8 @@ import { scopeConfig } from '../connector/scope-config.ts';
 import { forwardConfig } from '../forward/config.ts';
 import { ledgerConfig } from '../ledger/config.ts';
 import { targetConfig } from '../polaris/config.ts';
-import { duration } from '../runtime/schema.ts';
+import { isLoopback } from '../runtime/http-access.ts';
+import { duration, secret } from '../runtime/schema.ts';
 
 const reconcileConfig = z
   .strictObject({
@@ -58,18 +59,44 @@ const dropsConfig = z
 
 const LISTEN = /^(.+):([0-9]{1,5})$/;
 
+/** "[::1]:9184" without the port and the brackets. */
+const hostIn = (listen: string): string => (LISTEN.exec(listen)?.[1] ?? '').replace(/^\[(.*)\]$/, '$1');
+
 const httpConfig = z
   .strictObject({
     listen: z
       .string()
       .regex(LISTEN, { error: 'expected an address and a port, such as 127.0.0.1:9184' })
       .refine((text) => Number(LISTEN.exec(text)?.[2] ?? 0) <= 65_535, { error: 'a port is at most 65535' })
-      .describe('Address and port where `run` listens, without TLS; 127.0.0.1 is reachable from this machine only.'),
+      .describe(
+        'Address and port where `run` listens, without TLS. 127.0.0.1 is reachable from this machine only; any other address needs a token.',
+      ),
+    token: secret()
+      .min(16, { error: 'too short to be safe: at least 16 characters' })
+      .regex(/^[\x21-\x7e]*$/, { error: 'has characters that a header cannot hold' })
+      .describe(
+        'What requests must bring, as `Authorization: Bearer` or as the password of HTTP Basic. Webhooks need none: each delivery is signed.',
+      )
+      .optional(),
+    open: z
+      .array(z.enum(['health', 'metrics']))
+      .describe(
+        'What is answered without the token: `health` (`/livez` and `/readyz`, then without details) and `metrics` (`/metrics`). Of no effect without a token.',
+      )
+      .default(['health']),
   })
-  .transform(({ listen }) => {
-    const [, host = '', port] = LISTEN.exec(listen) ?? [];
-    return { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) };
-  });
+  .superRefine(({ listen, token }, context) => {
+    const host = hostIn(listen);
+    if (token !== undefined || host === '' || isLoopback(host)) return;
+    const message = `non-loopback bind without a token: other machines can reach ${host}; set http.token or http.token_file, or listen on 127.0.0.1`;
+    context.addIssue({ code: 'custom', path: ['listen'], message });
+  })
+  .transform(({ listen, token, open }) => ({
+    host: hostIn(listen),
+    port: Number(LISTEN.exec(listen)?.[2] ?? 0),
+    token,
+    open,
+  }));
 
 const shutdownConfig = z
   .strictObject({
@@ -126,7 +153,9 @@ export const configSchema = <Source>(source: z.ZodType<Source>) =>
       )
       .default('keep'),
     drops: dropsConfig.describe('What happens to tables that vanished from the source.').prefault({}),
-    http: httpConfig.describe('The HTTP server of `run`, for webhooks; off when absent.').optional(),
+    http: httpConfig
+      .describe('The HTTP server of `run`: metrics, health, the status page, and webhooks; off when absent.')
+      .optional(),
     shutdown: shutdownConfig.describe('How the agent stops.').prefault({}),
     log: logConfig.describe('What is logged, and how.').prefault({}),
   });

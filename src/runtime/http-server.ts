@@ -1,7 +1,10 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { PushError } from '../errors/errors.ts';
+import { systemClock } from './clock.ts';
+import { HttpAccess, type HttpAccessConfig, type HttpArea, type Verdict } from './http-access.ts';
 import type { Log } from './log.ts';
+import { RateLimit } from './rate-limit.ts';
 
 export type HttpRequest = {
   readonly method: string;
@@ -10,6 +13,8 @@ export type HttpRequest = {
   readonly query: URLSearchParams;
   /** Names in lower case. */
   readonly headers: IncomingHttpHeaders;
+  /** It has the server's token, or none is needed. Never true for a hook, which finds out itself whom it trusts. */
+  readonly trusted: boolean;
   /** Aborts when the client has gone away, or the server can't wait for the answer any longer. */
   readonly signal: AbortSignal;
   /** The whole body, once. A longer one is answered with 413, and what is thrown here is not for the handler to catch. */
@@ -30,17 +35,21 @@ export interface Routes {
   /**
    * Answers requests of this method for exactly this path, until it is disposed. A GET answers HEAD, too. Throws if another
    * part has taken the path.
+   * @param area What it is of; default `page`. Whoever may not ask there is refused before the handler is called.
    */
-  route(method: string, path: string, handler: HttpHandler): Disposable;
+  route(method: string, path: string, handler: HttpHandler, area?: HttpArea): Disposable;
 }
 
 export interface HttpServer extends Routes, AsyncDisposable {
   readonly host: string;
   /** The one it was given, or which the system chose for 0. */
   readonly port: number;
+  /** Routes whose handlers find out by themselves whom they trust, by a signature: they need no token. */
+  readonly hooks: Routes;
 }
 
-export type ListenAddress = { readonly host: string; readonly port: number };
+/** Where to listen, and who may ask what; `HttpAccessConfig`. */
+export type ListenAddress = HttpAccessConfig & { readonly host: string; readonly port: number };
 
 /** A client that sends its request slower than this is cut off. */
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -50,6 +59,11 @@ const MOST_HEADER_BYTES = 16 * 1024;
 const MOST_CONNECTIONS = 512;
 /** How long what nobody reads of a refused body is taken in. */
 const LINGER_MS = 1_000;
+/** Far more than people and scrapers ask, and little work; signed announcements may be many. */
+const LIMIT = { perSecond: 100, burst: 200 };
+const HOOK_LIMIT = { perSecond: 2_000, burst: 4_000 };
+/** How long whoever asks too often waits for the refusal: with so many connections at most, that bounds the work. */
+const FLOOD_ANSWER_MS = 1_000;
 /** How long a closing server waits for answers that are under way. */
 const CLOSE_MS = 2_000;
 
@@ -60,9 +74,16 @@ export async function openHttpServer(address: ListenAddress, { log }: { readonly
   return server;
 }
 
+/** `area` is undefined for a hook. */
+type Route = { readonly handler: HttpHandler; readonly area: HttpArea | undefined };
+
 class NodeServer implements HttpServer {
+  readonly hooks: Routes = { route: (method, path, handler) => this.#add(method, path, { handler, area: undefined }) };
   readonly #log: Log;
-  readonly #routes = new Map<string, Map<string, HttpHandler>>();
+  readonly #routes = new Map<string, Map<string, Route>>();
+  readonly #limit = new RateLimit(LIMIT);
+  readonly #hookLimit = new RateLimit(HOOK_LIMIT);
+  #access = new HttpAccess({}, '');
   readonly #stopping = new AbortController();
   readonly #server = createServer(
     {
@@ -89,7 +110,8 @@ class NodeServer implements HttpServer {
     return this.#address.port;
   }
 
-  async listen({ host, port }: ListenAddress): Promise<void> {
+  async listen({ host, port, ...access }: ListenAddress): Promise<void> {
+    this.#access = new HttpAccess(access, host);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#server.once('error', reject).listen({ host, port }, resolve);
     try {
@@ -102,13 +124,17 @@ class NodeServer implements HttpServer {
     this.#address = { host, port: (this.#server.address() as AddressInfo).port };
   }
 
-  route(method: string, path: string, handler: HttpHandler): Disposable {
-    const methods = this.#routes.get(path) ?? new Map<string, HttpHandler>();
+  route(method: string, path: string, handler: HttpHandler, area: HttpArea = 'page'): Disposable {
+    return this.#add(method, path, { handler, area });
+  }
+
+  #add(method: string, path: string, route: Route): Disposable {
+    const methods = this.#routes.get(path) ?? new Map<string, Route>();
     if (methods.has(method)) throw new Error(`${method} ${path} is taken.`);
-    this.#routes.set(path, methods.set(method, handler));
+    this.#routes.set(path, methods.set(method, route));
     return {
       [Symbol.dispose]: () => {
-        if (methods.get(method) === handler) methods.delete(method);
+        if (methods.get(method) === route) methods.delete(method);
         if (methods.size === 0 && this.#routes.get(path) === methods) this.#routes.delete(path);
       },
     };
@@ -133,15 +159,23 @@ class NodeServer implements HttpServer {
 
   #answer(message: IncomingMessage, signal: AbortSignal): Promise<HttpResponse> {
     const [path = '', query] = (message.url ?? '').split('?', 2);
-    const { method = '' } = message;
+    const { method = '', headers } = message;
     const methods = this.#routes.get(path);
+    const [first] = methods?.values() ?? [];
+    const isHook = first !== undefined && first.area === undefined;
+    if (!(isHook ? this.#hookLimit : this.#limit).take(performance.now())) return tooMany(message, signal);
+    // Whoever may not ask is not told either what there is.
+    const verdict: Verdict = isHook
+      ? { kind: 'allowed', trusted: false }
+      : this.#access.judge(first?.area ?? 'page', headers);
+    if (verdict.kind !== 'allowed') return Promise.resolve(REFUSALS[verdict.kind]);
     if (methods === undefined) return Promise.resolve(plain(404, 'There is nothing here.'));
-    const handler = methods.get(method) ?? (method === 'HEAD' ? methods.get('GET') : undefined);
+    const route = methods.get(method) ?? (method === 'HEAD' ? methods.get('GET') : undefined);
     const allow = [...methods.keys(), ...(methods.has('GET') && !methods.has('HEAD') ? ['HEAD'] : [])].join(', ');
-    if (handler === undefined) return Promise.resolve(plain(405, `Only ${allow}.`, { allow }));
-    const { headers } = message;
+    if (route === undefined) return Promise.resolve(plain(405, `Only ${allow}.`, { allow }));
     const body = (maxBytes: number) => readBody(message, maxBytes);
-    return handler({ method, path, query: new URLSearchParams(query), headers, signal, body });
+    const { trusted } = verdict;
+    return route.handler({ method, path, query: new URLSearchParams(query), headers, trusted, signal, body });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -156,6 +190,14 @@ class NodeServer implements HttpServer {
     await closed;
     clearTimeout(cut);
   }
+}
+
+/** After a while, and the last thing on its connection. */
+async function tooMany(message: IncomingMessage, signal: AbortSignal): Promise<HttpResponse> {
+  // What else the connection brings waits in the network.
+  message.socket.pause();
+  await systemClock.sleep(FLOOD_ANSWER_MS, signal);
+  return plain(429, 'Too many requests.', { 'retry-after': '1', connection: 'close' });
 }
 
 /** A body that is longer than its handler takes. */
@@ -201,6 +243,16 @@ const plain = (status: number, text: string, headers: Readonly<Record<string, st
   headers: { 'content-type': 'text/plain; charset=utf-8', ...headers },
   body: `${text}\n`,
 });
+
+const REFUSALS: Readonly<Record<Exclude<Verdict['kind'], 'allowed'>, HttpResponse>> = {
+  'no-token': plain(401, 'It needs the token of http.token: Authorization: Bearer TOKEN.', {
+    'www-authenticate': 'Basic realm="polaris-push", Bearer realm="polaris-push"',
+  }),
+  'foreign-name': plain(
+    403,
+    'Without http.token only requests to a name of this machine are answered, such as 127.0.0.1 or localhost.',
+  ),
+};
 
 const pathOf = (message: IncomingMessage): string => (message.url ?? '').split('?', 1)[0] ?? '';
 

@@ -238,6 +238,18 @@ tables: { include: [sales] }
     ['tables:', 'tables: expected a section (found nothing after the colon)'],
     ['http: { listen: 9184 }', 'http.listen: expected text (found the number 9184)'],
     ['http: { listen: "9184" }', 'http.listen: expected an address and a port, such as 127.0.0.1:9184 (found "9184")'],
+    [
+      'http: { listen: "0.0.0.0:9184" }',
+      'http.listen: non-loopback bind without a token: other machines can reach 0.0.0.0; set http.token or http.token_file, or listen on 127.0.0.1 (found "0.0.0.0:9184")',
+    ],
+    [
+      'http: { listen: "[::]:9184" }',
+      'http.listen: non-loopback bind without a token: other machines can reach ::; set http.token or http.token_file, or listen on 127.0.0.1 (found "[::]:9184")',
+    ],
+    [
+      'http: { listen: "0.0.0.0:9184", token: "qwerty" }',
+      'http.token: too short to be safe: at least 16 characters (found text)',
+    ],
     ['http: { listen: "h:99999" }', 'http.listen: a port is at most 65535 (found "h:99999")'],
     [
       'shutdown: { drain: 5 minutes }',

@@ -152,7 +152,7 @@ test('tells a handler when its client has gone', async () => {
     return { status: 200 };
   });
   client.socket = connect(server.port, '127.0.0.1');
-  client.socket.write('GET /wait HTTP/1.1\r\nhost: test\r\n\r\n');
+  client.socket.write('GET /wait HTTP/1.1\r\nhost: localhost\r\n\r\n');
   expect(await gone).toBe(true);
 });
 
