@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { PushError } from '../errors/errors.ts';
 import { systemClock } from './clock.ts';
 import { HttpAccess, type HttpAccessConfig, type HttpArea, type Verdict } from './http-access.ts';
+import { sendStream, type HttpStream } from './http-stream.ts';
 import type { Log } from './log.ts';
 import { RateLimit } from './rate-limit.ts';
 
@@ -24,8 +25,11 @@ export type HttpRequest = {
 export type HttpResponse = {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** A text is sent as UTF-8; name its type in `headers`. */
-  readonly body?: string | Uint8Array | undefined;
+  /**
+   * A text is sent as UTF-8; name its type in `headers`. Of a stream the next part is asked for when the client has taken
+   * the last one; it ends when the client has gone, doesn't read for a minute, or the server closes.
+   */
+  readonly body?: string | Uint8Array | HttpStream | undefined;
 };
 
 export type HttpHandler = (request: HttpRequest) => Promise<HttpResponse>;
@@ -84,6 +88,7 @@ class NodeServer implements HttpServer {
   readonly #limit = new RateLimit(LIMIT);
   readonly #hookLimit = new RateLimit(HOOK_LIMIT);
   #access = new HttpAccess({}, '');
+  readonly #closing = new AbortController();
   readonly #stopping = new AbortController();
   readonly #server = createServer(
     {
@@ -154,7 +159,16 @@ class NodeServer implements HttpServer {
     }
     // A closing server waits for its connections, and this one would stay open for a request that nobody takes.
     if (!this.#server.listening) response.shouldKeepAlive = false;
-    send(message, response, answer);
+    const { body } = answer;
+    if (!isStream(body)) return send(message, response, { ...answer, body });
+    if (message.method === 'HEAD') return void response.writeHead(answer.status, answer.headers).end();
+    const until = AbortSignal.any([gone.signal, this.#closing.signal]);
+    try {
+      await sendStream(response, { ...answer, body }, until);
+    } catch (error) {
+      this.#log.error('http-handler-failed', { path: pathOf(message), error });
+      response.destroy();
+    }
   }
 
   #answer(message: IncomingMessage, signal: AbortSignal): Promise<HttpResponse> {
@@ -181,6 +195,7 @@ class NodeServer implements HttpServer {
   async [Symbol.asyncDispose](): Promise<void> {
     const { promise: closed, resolve } = Promise.withResolvers<void>();
     this.#server.close(() => resolve());
+    this.#closing.abort();
     this.#server.closeIdleConnections();
     const cut = setTimeout(() => {
       this.#stopping.abort();
@@ -222,7 +237,12 @@ async function readBody(message: IncomingMessage, maxBytes: number): Promise<Buf
   return Buffer.concat(chunks);
 }
 
-function send(message: IncomingMessage, response: ServerResponse, { status, headers, body }: HttpResponse): void {
+const isStream = (body: HttpResponse['body']): body is HttpStream =>
+  typeof body === 'object' && Symbol.asyncIterator in body;
+
+type WholeResponse = HttpResponse & { readonly body?: string | Uint8Array | undefined };
+
+function send(message: IncomingMessage, response: ServerResponse, { status, headers, body }: WholeResponse): void {
   const bytes = Buffer.from(body ?? '');
   response.writeHead(status, {
     ...headers,
