@@ -1,6 +1,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { chartPage } from './docs/chart-page.ts';
+import { chartValuesSchema } from './docs/chart-values.ts';
 import { cliPage } from './docs/cli-page.ts';
 import { configurationPage } from './docs/configuration-page.ts';
 import { errorsPage } from './docs/errors-page.ts';
@@ -9,11 +11,16 @@ import { configJsonSchema } from '../src/config/json-schema.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
+const CHART = 'charts/polaris-push';
+
 /** Every generated page: its path from the root, and its text as it should be. */
 export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
+  const schema = await configJsonSchema(connectors);
   return new Map([
     ['docs/reference/configuration.md', await configurationPage(connectors)],
-    ['docs/reference/config.schema.json', `${JSON.stringify(await configJsonSchema(connectors), null, 2)}\n`],
+    ['docs/reference/config.schema.json', `${JSON.stringify(schema, null, 2)}\n`],
+    [`${CHART}/values.schema.json`, `${JSON.stringify(chartValuesSchema(schema), null, 2)}\n`],
+    [`${CHART}/README.md`, chartPage(readFileSync(join(ROOT, CHART, 'values.yaml'), 'utf8'))],
     ['docs/reference/errors.md', errorsPage()],
     ['docs/reference/cli.md', await cliPage()],
   ]);
