@@ -13,7 +13,10 @@ import type { RequestInbox, RequestOutbox } from './ledger/inbox.ts';
 import { openLedgerReader, type LedgerReader } from './ledger/reader.ts';
 import { openRequests } from './ledger/requests.ts';
 import { openLedger } from './ledger/sqlite.ts';
+import { findLocation } from './ledger/location.ts';
 import type { Ledger } from './ledger/ledger.ts';
+import type { Meters } from './observe/meters.ts';
+import type { MonitoredParts } from './observe/monitor.ts';
 import { eventsFor } from './pipeline/admission.ts';
 import { claim } from './pipeline/claim.ts';
 import { Driver } from './pipeline/driver.ts';
@@ -33,6 +36,8 @@ export type AppDeps = {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Told of what the parts do, for metrics. */
+  readonly meters?: Meters | undefined;
 };
 
 /** How many requests a target gets at first; it learns from there. */
@@ -66,8 +71,17 @@ export async function openSource(deps: AppDeps, only: Scope = everything, hooks?
 export { parseRecorded, recorded } from './connector/recording.ts';
 
 /** The targets of a configuration. */
-export const openTargets = ({ config, clock, log }: AppDeps): Promise<Target[]> =>
-  Promise.all(config.targets.map((target) => openPolaris(target, { clock, log })));
+export const openTargets = ({ config, clock, log, meters }: AppDeps): Promise<Target[]> =>
+  Promise.all(
+    config.targets.map((target) =>
+      openPolaris(target, {
+        clock,
+        log,
+        onRequest: (request) => meters?.requested(target.name, request),
+        onTokenRenewal: (renewal) => meters?.renewed(target.name, renewal),
+      }),
+    ),
+  );
 
 export { openPolicies, type ApplicablePolicy } from './polaris/policies.ts';
 export { parseContent, type PolicyContent } from './polaris/policy-cache.ts';
@@ -124,13 +138,27 @@ export class App implements AsyncDisposable {
     { listen = false }: { readonly listen?: boolean | undefined } = {},
   ): Promise<App> {
     await using opened = new AsyncDisposableStack();
-    const ledger = opened.use(await openLedger(deps.config.ledger, deps));
+    const ledger = opened.use(
+      await openLedger(deps.config.ledger, { ...deps, onCommit: (commit) => deps.meters?.committed(commit) }),
+    );
     const { http: address } = deps.config;
     const http = listen && address !== undefined ? opened.use(await openHttpServer(address, deps)) : undefined;
     const connector = opened.use(await openSource(deps, only, http?.hooks));
     const targets = await openTargets(deps);
     opened.move();
     return new App(deps, { connector, targets, ledger, http });
+  }
+
+  /** What a monitor of the running agent looks at. */
+  parts(drivers: readonly Driver[]): MonitoredParts {
+    const { connector, ledger } = this;
+    return {
+      sourceName: connector.source,
+      measure: (signal) => connector.measure?.(signal) ?? Promise.resolve({}),
+      ledger,
+      ledgerPath: findLocation(this.#deps.config.ledger.path),
+      drivers,
+    };
   }
 
   /** Refuses a ledger that is of another source or of other catalogs; see `claim`. */

@@ -2,6 +2,8 @@ import { Command } from 'commander';
 import { App, recorded } from '../app.ts';
 import { PushError } from '../errors/errors.ts';
 import { runPipeline } from '../pipeline/pipeline.ts';
+import type { Monitor } from '../observe/monitor.ts';
+import { serviceManager } from '../observe/sd-notify.ts';
 import type { Emit, PipelineEvent } from '../pipeline/events.ts';
 import type { Forwarder } from '../pipeline/forward.ts';
 import type { Target } from '../polaris/target.ts';
@@ -13,6 +15,7 @@ import { depsOf } from './mend.ts';
 import { ndjsonFile } from './ndjson-file.ts';
 import { runReport } from './run-report.ts';
 import { assertReady } from './target-ready.ts';
+import { version } from './version.ts';
 import { count } from './wording.ts';
 
 type RunOptions = {
@@ -54,7 +57,11 @@ async function run(context: CommandContext, options: RunOptions): Promise<ExitCo
   const withinMs = options.within === undefined ? undefined : durationOption('--within', options.within);
   if (withinMs !== undefined && once === undefined) throw new PushError('USAGE', '--within goes with --once.');
   await using file = await ndjsonFile('--record', options.record, 'a');
-  await using app = await App.open(depsOf(context), undefined, { listen: true });
+  const monitor = await monitorOf(context);
+  await using app = await App.open({ ...depsOf(context), meters: monitor?.meters }, undefined, { listen: true });
+  // After the app, so that it is closed before the parts that it asks.
+  await using _ = monitor;
+  if (monitor !== undefined && app.http !== undefined) monitor.serve(app.http);
   const { connector, ledger, targets } = app;
   await app.claim(options.adoptLedger);
   if (app.http !== undefined) log.info('listening', { host: app.http.host, port: app.http.port });
@@ -62,6 +69,7 @@ async function run(context: CommandContext, options: RunOptions): Promise<ExitCo
   const report = runReport({ out, log, source: connector.source });
   const emit: Emit = (event) => {
     report(event);
+    monitor?.see(event);
     once?.see(event);
   };
   const names = { source: connector.source, targets: targets.map(({ name }) => name) };
@@ -69,6 +77,8 @@ async function run(context: CommandContext, options: RunOptions): Promise<ExitCo
   log.info('started', names);
   const forwarders = await app.forwarders(emit);
   const drivers = app.drivers(emit, {}, options.record === undefined ? connector : recorded(connector, file.write));
+  monitor?.start(app.parts(drivers));
+  signal.addEventListener('abort', () => monitor?.stopping(), { once: true });
   const { everyMs: reconcileEveryMs, auditMs: auditEveryMs } = config.reconcile;
   const parts = {
     connector,
@@ -91,6 +101,20 @@ async function run(context: CommandContext, options: RunOptions): Promise<ExitCo
   if (once === undefined) return 0;
   signal.throwIfAborted();
   return once.conclude(app, context);
+}
+
+/** Nobody looks at an agent that neither listens nor has a service manager. */
+async function monitorOf({ config, clock, log, io, secrets }: CommandContext): Promise<Monitor | undefined> {
+  const manager = serviceManager({ env: io.env, pid: process.pid, clock, log });
+  if (config.http === undefined && manager === undefined) return undefined;
+  const { Monitor } = await import('../observe/monitor.ts');
+  const facts = {
+    version: version(),
+    source: config.source.kind,
+    targets: config.targets.map(({ name }) => name),
+    sinks: config.forward.map(({ name }) => name),
+  };
+  return new Monitor(facts, { clock, log, manager, mask: (text) => secrets.mask(text) });
 }
 
 /** With --once the agent ends when all is caught up, or when the time is over. */

@@ -75,7 +75,7 @@ export type TargetSnapshot = {
   readonly admitted: number;
   /** When the last of them was. */
   readonly lastDeliveryAt?: EpochMillis | undefined;
-  /** Of the notifications of the last minutes, from sending to the answer, ms. */
+  /** Of the notifications seen last, from sending to the answer, ms. */
   readonly latencyMs?: Quantiles | undefined;
   /** From the source's commit to Polaris's answer, ms, likewise. */
   readonly commitToVisibleMs?: Quantiles | undefined;

@@ -20,6 +20,7 @@ const DIRECTIONS: readonly { readonly from: string; readonly may: readonly strin
       'src/ledger/ledger.ts',
       'src/ledger/outbox.ts',
       'src/pipeline/events.ts',
+      'src/pipeline/standing.ts',
     ],
   },
   { from: 'src/connector/', may: ['src/core/', 'src/errors/', 'src/runtime/'] },
