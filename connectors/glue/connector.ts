@@ -7,6 +7,7 @@ import type { Origin } from './decode.ts';
 import { EventIntake } from './intake.ts';
 import { KnownTables } from './known.ts';
 import { listTables } from './list.ts';
+import { QueueMeter } from './queue-meter.ts';
 import type { GlueFigures } from './meter.ts';
 import { prepareQueue, type QueueMemory } from './prepare.ts';
 import { Resolver, type DatabaseReasons } from './resolve.ts';
@@ -24,6 +25,7 @@ export async function openGlue(config: GlueConfig, deps: ConnectorDeps): Promise
   const announced = new Announced(config.confirmAfterMs, deps.clock);
   const memory: QueueMemory = { redrives: false, warned: new Set() };
   const receives = new Receives(deps.clock);
+  const queueMeter = queue === undefined ? undefined : new QueueMeter(queue, deps);
   let { account } = aws.place;
   const origin = (): Origin => {
     const accounts = config.accounts ?? (account === undefined ? undefined : [account]);
@@ -44,6 +46,11 @@ export async function openGlue(config: GlueConfig, deps: ConnectorDeps): Promise
     },
     resolve: (tables, signal) => resolver.resolve(tables, signal),
     figures: () => meter.figures(),
+    measure: async (signal) => {
+      const depth = await queueMeter?.measure(signal);
+      const { calls: requests, throttled, clockSkewMs } = meter.figures();
+      return { requests, throttled, clockSkewMs, queue: depth };
+    },
     [Symbol.asyncDispose]: async () => {
       announced[Symbol.dispose]();
       await receives[Symbol.asyncDispose]();

@@ -1,6 +1,7 @@
 import type { Connector, ConnectorDefinition, ConnectorDeps } from '../../src/connector/connector.ts';
 import { checkSource } from './check.ts';
 import { hiveConfig, type HiveConfig } from './config.ts';
+import { SlotMeter } from './figures.ts';
 import { listTables } from './list.ts';
 import { maxLsn } from './lsn.ts';
 import { NameMap } from './names.ts';
@@ -24,11 +25,18 @@ export default hive;
 function openHive(config: HiveConfig, deps: ConnectorDeps): Connector {
   const { host, port, database } = describeConnection(config);
   const names = new NameMap();
-  const memory: StreamMemory = { prepared: undefined, confirmed: 0n, ownPid: undefined, slotStuck: false };
+  const memory: StreamMemory = {
+    prepared: undefined,
+    confirmed: 0n,
+    ownPid: undefined,
+    slotStuck: false,
+    durable: undefined,
+  };
   const identity = () => memory.prepared && identityOf(memory.prepared.incarnation);
   const vetting = new Vetting(identity);
   const pool = new QueryPool(config, vetting);
   const resolver = new Resolver(config, pool);
+  const meter = new SlotMeter({ slot: config.slot, pool, clock: deps.clock, durable: () => memory.durable?.() });
   return {
     source: `hive:${host}:${port}/${database}/${config.catalog}`,
     get identity() {
@@ -47,6 +55,7 @@ function openHive(config: HiveConfig, deps: ConnectorDeps): Connector {
     list: (signal) => listTables(config, { names, vetting }, signal),
     watch: (after, signal) => watchChanges({ config, deps, database, names, resolver, pool, memory }, after, signal),
     resolve: (tables, signal) => resolver.resolve(tables, signal),
+    measure: (signal) => meter.measure(signal),
     [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
   };
 }

@@ -44,6 +44,8 @@ export type StreamMemory = {
   confirmed: Lsn;
   ownPid: number | undefined;
   slotStuck: boolean;
+  /** What the running stream could confirm now; undefined: none runs. */
+  durable: (() => Lsn) | undefined;
 };
 
 /** Yields what has changed since the last delivery, until `signal` aborts. Throws `PushError` when the stream breaks. */
@@ -98,6 +100,7 @@ class WatchSession {
     const { config, deps, memory, pool, resolver } = this.#context;
     const from = await pool.use('looking at the slot', this.#signal, (client) => this.#inspect(client, after));
     this.#feedback = new Feedback(from);
+    memory.durable = () => this.#feedback.flush;
     this.#stream = await openStream(
       config,
       from,
@@ -183,6 +186,7 @@ class WatchSession {
   async close(): Promise<void> {
     this.#over.abort();
     this.#context.memory.ownPid = undefined;
+    this.#context.memory.durable = undefined;
     await this.#stream?.close();
     this.#stream = undefined;
   }

@@ -69,6 +69,11 @@ export async function openRest(config: RestConfig, deps: ConnectorDeps): Promise
     },
     resolve: (tables, signal) => resolveTables({ deps, catalog, reader, views }, tables, signal),
     figures: () => meter.figures(),
+    measure: async () => {
+      const { requests, throttled, clockSkewMs } = meter.figures();
+      const { requestsPerSecond: budgetPerSecond } = config.poll;
+      return { requests, throttled, clockSkewMs, polls: { tables: watching.tables, budgetPerSecond } };
+    },
     [Symbol.asyncDispose]: async () => {
       watching[Symbol.dispose]();
       await catalog[Symbol.asyncDispose]();

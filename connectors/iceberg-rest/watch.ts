@@ -36,6 +36,11 @@ export class RestWatch implements Disposable {
     this.#hook = new Hook({ ...context, lookSoon: () => this.#looks.lookSoon() });
   }
 
+  /** Tables that are polled in turn. */
+  get tables(): number {
+    return this.#schedule.size;
+  }
+
   /** One at a time. Throws `PushError` when the catalog can't be followed before somebody acts. */
   async *watch(signal: AbortSignal): AsyncGenerator<Delivery, void, undefined> {
     if (signal.aborted) return;
