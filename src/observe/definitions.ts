@@ -65,7 +65,7 @@ export type MetricDefinition = {
   readonly labels: readonly Label[];
   /** Upper bounds of a histogram, in its unit. */
   readonly buckets?: readonly number[] | undefined;
-  /** Its series exist only while the source has such a thing: a slot, a queue, polls. */
+  /** It may have no series: not every source has a slot, a queue or polls, and not everything has happened yet. */
   readonly partial?: true | undefined;
 };
 
@@ -341,6 +341,7 @@ export const METRICS = {
     unit: 'requests',
     help: 'HTTP requests to Polaris, those of the token endpoint excepted.',
     labels: ['target', 'operation', 'status'],
+    partial: true,
   },
   token_renewals_total: {
     kind: 'counter',

@@ -159,10 +159,10 @@ export class Metrics implements Meters {
   }
 
   async #make(): Promise<string> {
-    for (const gauge of this.#gauges.values()) {
+    for (const [name, gauge] of this.#gauges) {
       gauge.reset();
       // One without labels starts anew with 0, which may not be true.
-      gauge.remove();
+      if (METRICS[name as MetricName].labels.length === 0) gauge.remove();
     }
     for (const name of FROM_SNAPSHOT) this.#counters.get(name)?.reset();
     for (const [name, labels, value] of samplesOf(this.#parts.snapshot())) {
