@@ -12,9 +12,9 @@ import { openWebhook } from './forward/webhook.ts';
 import type { RequestInbox, RequestOutbox } from './ledger/inbox.ts';
 import { openLedgerReader, type LedgerReader } from './ledger/reader.ts';
 import { openRequests } from './ledger/requests.ts';
-import { openLedger } from './ledger/sqlite.ts';
+import { openLedger, type LedgerDeps } from './ledger/sqlite.ts';
 import { findLocation } from './ledger/location.ts';
-import type { Ledger } from './ledger/ledger.ts';
+import type { Ledger, OwnershipWait } from './ledger/ledger.ts';
 import type { Meters } from './observe/meters.ts';
 import type { MonitoredParts } from './observe/monitor.ts';
 import { eventsFor } from './pipeline/admission.ts';
@@ -102,6 +102,11 @@ function budgetOf({ mode, budget }: Config['drops']): DropBudget | undefined {
   return budget === undefined ? undefined : new DropBudget(budget);
 }
 
+type OpenOptions = {
+  readonly listen?: boolean | undefined;
+  readonly standby?: OwnershipWait | undefined;
+};
+
 /** All the parts of an agent, put together from its configuration. The only place that knows concrete classes. */
 export class App implements AsyncDisposable {
   readonly connector: Connector;
@@ -130,17 +135,16 @@ export class App implements AsyncDisposable {
 
   /**
    * Takes the ledger for this process, and with `listen` the address of `http.listen`. Throws `PushError`; asks neither
-   * source nor Polaris anything yet.
+   * source nor Polaris anything yet. With `standby` a ledger that another process owns is waited for before all else.
    */
   static async open(
     deps: AppDeps,
     only: Scope = everything,
-    { listen = false }: { readonly listen?: boolean | undefined } = {},
+    { listen = false, standby }: OpenOptions = {},
   ): Promise<App> {
     await using opened = new AsyncDisposableStack();
-    const ledger = opened.use(
-      await openLedger(deps.config.ledger, { ...deps, onCommit: (commit) => deps.meters?.committed(commit) }),
-    );
+    const onCommit: LedgerDeps['onCommit'] = (commit) => deps.meters?.committed(commit);
+    const ledger = opened.use(await openLedger(deps.config.ledger, { ...deps, onCommit, standby }));
     const { http: address } = deps.config;
     const http = listen && address !== undefined ? opened.use(await openHttpServer(address, deps)) : undefined;
     const connector = opened.use(await openSource(deps, only, http?.hooks));

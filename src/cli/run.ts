@@ -14,6 +14,7 @@ import type { Frame } from './frame.ts';
 import { depsOf } from './mend.ts';
 import { ndjsonFile } from './ndjson-file.ts';
 import { runReport } from './run-report.ts';
+import { opened, standby } from './standby.ts';
 import { assertReady } from './target-ready.ts';
 import { version } from './version.ts';
 import { count } from './wording.ts';
@@ -23,6 +24,7 @@ type RunOptions = {
   readonly within?: string | undefined;
   readonly record?: string | undefined;
   readonly adoptLedger?: boolean | undefined;
+  readonly standby?: boolean | undefined;
 };
 
 /** `run`: the sidecar and the consumer. */
@@ -38,6 +40,7 @@ export const runCommand = (frame: Frame): Command =>
       )
       .option('--within <duration>', 'with --once: give up after this long; exit 4 if a target is down, else 3')
       .option('--adopt-ledger', 'the ledger is of this source and these catalogs, though their addresses have changed')
+      .option('--standby', 'wait while another agent owns the ledger, and take over the moment that it ends')
       .option('--record <file>', 'write down every state that was read of the source, for `replay`; appends')
       .addHelpText(
         'after',
@@ -45,6 +48,7 @@ export const runCommand = (frame: Frame): Command =>
 Examples:
   $ polaris-push run --config agent.yaml
   $ polaris-push run --config agent.yaml --once --within 10m    reconcile from cron
+  $ polaris-push run --config agent.yaml --standby    two of these: one works, one waits
   $ polaris-push run --config agent.yaml --json | jq .    one event a line
 `,
       ),
@@ -56,11 +60,16 @@ async function run(context: CommandContext, options: RunOptions): Promise<ExitCo
   const once = options.once === true ? new Once() : undefined;
   const withinMs = options.within === undefined ? undefined : durationOption('--within', options.within);
   if (withinMs !== undefined && once === undefined) throw new PushError('USAGE', '--within goes with --once.');
+  if (once !== undefined && options.standby === true)
+    throw new PushError('USAGE', '--standby is for an agent that stays; it does not go with --once.');
   await using file = await ndjsonFile('--record', options.record, 'a');
   const monitor = await monitorOf(context);
-  await using app = await App.open({ ...depsOf(context), meters: monitor?.meters }, undefined, { listen: true });
+  const waiting = options.standby === true ? standby(context, monitor) : undefined;
+  const deps = { ...depsOf(context), meters: monitor?.meters };
+  await using app = await opened(App.open(deps, undefined, { listen: true, standby: waiting?.wait }), waiting);
   // After the app, so that it is closed before the parts that it asks.
   await using _ = monitor;
+  if (app === undefined) return 0;
   if (monitor !== undefined && app.http !== undefined) monitor.serve(app.http);
   const { connector, ledger, targets } = app;
   await app.claim(options.adoptLedger);

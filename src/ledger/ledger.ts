@@ -1,4 +1,4 @@
-import type { Entry, LedgerRecord, ParkCode, Position, TableIdentifier } from '../core/types.ts';
+import type { EpochMillis, Entry, LedgerRecord, ParkCode, Position, TableIdentifier } from '../core/types.ts';
 import type { Outbox, OutboxRecord } from './outbox.ts';
 
 /** How many entries of a target are in which state. */
@@ -10,6 +10,17 @@ export type Totals = {
   readonly pending: number;
   readonly parked: number;
   readonly skipped: number;
+};
+
+/** The process that opened a ledger last. */
+export type Owner = { readonly pid: number; readonly host: string; readonly since: EpochMillis };
+
+/** How a standby waits for a ledger. */
+export type OwnershipWait = {
+  /** Ends the waiting. */
+  readonly signal: AbortSignal;
+  /** Told once, before the first pause, of the owner as far as the ledger names it. Not called if nobody owns it. */
+  readonly onWait: (owner: Owner | undefined) => void;
 };
 
 /** What `append` takes. */

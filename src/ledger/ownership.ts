@@ -3,10 +3,9 @@ import { hostname } from 'node:os';
 import { DatabaseSync } from 'node:sqlite';
 import type { EpochMillis } from '../core/types.ts';
 import { PushError } from '../errors/errors.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Owner, OwnershipWait } from './ledger.ts';
 import { isBusy, unwritable } from './sqlite-error.ts';
-
-/** The process that opened a ledger last. */
-export type Owner = { readonly pid: number; readonly host: string; readonly since: EpochMillis };
 
 /** A probe holds the lock for some microseconds, so that the one who wants to keep it waits a moment. */
 const LOCK_WAIT_MS = 250;
@@ -26,6 +25,32 @@ export function takeOwnership(path: string): Disposable {
     throw isBusy(error) ? inUse(path, error) : unwritable(lockPath(path), messageOf(error), error);
   }
   return { [Symbol.dispose]: () => lock.close() };
+}
+
+/** Some system calls each: 20 a second are a thousandth of a core. */
+const LOOK_MS = 50;
+
+/**
+ * The same for a standby: waits until no other process owns the ledger, looking some 20 times a second, and blocks nobody
+ * meanwhile. Throws the signal's reason when it aborts, and `LEDGER_UNWRITABLE`.
+ */
+export async function waitForOwnership(
+  path: string,
+  { signal, onWait, clock }: OwnershipWait & { readonly clock: Clock },
+): Promise<Disposable> {
+  using opened = new DisposableStack();
+  const lock = opened.adopt(openLock(path, { timeout: 0 }), (it) => it.close());
+  for (let looks = 0; ; looks += 1) {
+    signal.throwIfAborted();
+    try {
+      lock.exec('BEGIN EXCLUSIVE');
+      return opened.move();
+    } catch (error) {
+      if (!isBusy(error)) throw unwritable(lockPath(path), messageOf(error), error);
+    }
+    if (looks === 0) onWait(readOwner(path));
+    await clock.sleep(LOOK_MS, signal);
+  }
 }
 
 /** Whether some process owns the ledger at `path` now. */

@@ -10,12 +10,12 @@ import type { Log } from '../runtime/log.ts';
 import type { LedgerConfig } from './config.ts';
 import { EntryTable, EntryWriter, type EntryFilter, type TargetRow } from './entry-table.ts';
 import type { Request, RequestInbox } from './inbox.ts';
-import type { AnyRecord, Ledger, Totals } from './ledger.ts';
+import type { AnyRecord, Ledger, OwnershipWait, Totals } from './ledger.ts';
 import { networkFileSystemOf, prepareLocation } from './location.ts';
 import { OutboxListeners } from './outbox-listeners.ts';
 import { OutboxTable, OutboxWriter } from './outbox-table.ts';
 import { isOutboxRecord, type Outbox, type OutboxRecord } from './outbox.ts';
-import { inUse, ownerOf, recordOwner, takeOwnership } from './ownership.ts';
+import { inUse, ownerOf, recordOwner, takeOwnership, waitForOwnership } from './ownership.ts';
 import { readRequests } from './requests.ts';
 import { migrate, quickCheck, versionOf } from './schema.ts';
 import { isBusy, openingError, unwritable, workingError } from './sqlite-error.ts';
@@ -28,6 +28,8 @@ export type LedgerDeps = {
   readonly onOpen?: ((db: DatabaseSync) => void) | undefined;
   /** Called after each commit with how long it took. Must not throw. */
   readonly onCommit?: ((commit: { readonly ms: number }) => void) | undefined;
+  /** Present: a ledger that another process owns is waited for. Absent: it is an error. */
+  readonly standby?: OwnershipWait | undefined;
 };
 
 /** While opening, another process may be closing its reader, which holds the file for a moment. */
@@ -54,7 +56,9 @@ const BUSY_LIMIT_MS = 30_000;
 export async function openLedger(config: LedgerConfig, deps: LedgerDeps): Promise<Ledger & RequestInbox> {
   const path = prepareLocation(config.path);
   using opened = new DisposableStack();
-  opened.use(takeOwnership(path));
+  opened.use(
+    deps.standby === undefined ? takeOwnership(path) : await waitForOwnership(path, { ...deps.standby, ...deps }),
+  );
   try {
     const network = networkFileSystemOf(path);
     if (network !== undefined) deps.log.warn('ledger-on-network-file-system', { path, fileSystem: network });

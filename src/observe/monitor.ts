@@ -39,6 +39,8 @@ export class Monitor implements AsyncDisposable {
   readonly #state: AgentState;
   readonly #metrics: Metrics;
   readonly #closing = new AbortController();
+  /** Ends the time as a standby. */
+  readonly #turn = new AbortController();
   #snapshot: { readonly madeMs: number; readonly snapshot: AgentSnapshot } | undefined;
   #services: readonly Promise<void>[] = [];
   #status = '';
@@ -62,12 +64,21 @@ export class Monitor implements AsyncDisposable {
     };
   }
 
+  /** The agent waits for its turn: for the service manager it has started, and is alive. There is nothing to look at yet. */
+  standBy(): void {
+    const { manager } = this.#deps;
+    this.#services = [manager?.keepAlive(() => true, this.#turn.signal) ?? Promise.resolve()];
+    void manager?.tell('READY=1', 'STATUS=standby');
+  }
+
   /** Begins to look, and tells the service manager that the agent has started. */
   start(parts: MonitoredParts): void {
     const { manager } = this.#deps;
     const { signal } = this.#closing;
     this.#state.attach(parts);
+    this.#turn.abort();
     this.#services = [
+      ...this.#services,
       this.#measureAgain(parts, signal),
       manager?.keepAlive(() => isOk(liveness(this.snapshot())), signal) ?? Promise.resolve(),
     ];
@@ -115,6 +126,7 @@ export class Monitor implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#turn.abort();
     this.#closing.abort();
     await Promise.all(this.#services);
   }

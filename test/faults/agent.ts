@@ -14,6 +14,8 @@ export type AgentCommand = {
   readonly nodeArgs?: readonly string[] | undefined;
   /** Shell commands to run before, in the same process. */
   readonly shell?: string | undefined;
+  /** Further options of `run`. */
+  readonly options?: readonly string[] | undefined;
 };
 
 /** Longer than anything that is waited for takes on a busy machine. */
@@ -33,8 +35,8 @@ export class Agent implements AsyncDisposable {
   readonly #ended: Promise<unknown>;
   readonly #kill = () => void this.process.kill('SIGKILL');
 
-  constructor({ file, nodeArgs = [], shell }: AgentCommand) {
-    const args = [...nodeArgs, COMMAND_LINE, 'run', '--config', file, '--json', '--log-level', 'info'];
+  constructor({ file, nodeArgs = [], shell, options = [] }: AgentCommand) {
+    const args = [...nodeArgs, COMMAND_LINE, 'run', '--config', file, '--json', '--log-level', 'info', ...options];
     const [program, all] =
       shell === undefined
         ? [process.execPath, args]

@@ -156,9 +156,9 @@ export class World implements AsyncDisposable {
   }
 
   /** Starts an agent on what its predecessor of the same name left. */
-  agent(options: LifeOptions = {}): Agent {
-    const { nodeArgs, shell } = options;
-    return new Agent({ file: this.configure(options), nodeArgs, shell });
+  agent(life: LifeOptions = {}): Agent {
+    const { nodeArgs, shell, options } = life;
+    return new Agent({ file: this.configure(life), nodeArgs, shell, options });
   }
 
   /** Sets engines to work, for as long as it isn't stopped. */

@@ -4,9 +4,11 @@ import { mkdir, rm, stat, symlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, test } from 'vitest';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, test, vi } from 'vitest';
 import type { EntryRecord } from '../../src/core/types.ts';
 import { networkFileSystem } from '../../src/ledger/location.ts';
+import type { Owner } from '../../src/ledger/ledger.ts';
 import { openLedgerReader } from '../../src/ledger/reader.ts';
 import { openLedger } from '../../src/ledger/sqlite.ts';
 import { deps, temporaryLedger } from './temporary-ledger.ts';
@@ -98,6 +100,90 @@ describe('The owner of a ledger', () => {
     await using ledger = await place.open();
     expect(reader.owner()?.alive).toBe(true);
     await ledger.append([seen]);
+  });
+});
+
+/** A wait of a standby, and whom it was told of. */
+function waiting() {
+  const stopping = new AbortController();
+  const told: (Owner | undefined)[] = [];
+  const standby = { signal: stopping.signal, onWait: (owner: Owner | undefined) => told.push(owner) };
+  return { standby, told, stop: (reason: Error) => stopping.abort(reason) };
+}
+
+describe('The standby of a ledger', () => {
+  test('waits for the owner, whom it is told of, and has the ledger a moment after its `kill -9`', async () => {
+    await using place = await temporaryLedger();
+    await using first = await owner(place.path);
+    const { standby, told } = waiting();
+    const opening = place.open({ standby });
+    await vi.waitFor(() => expect(told).toMatchObject([{ pid: first.pid, host: hostname() }]));
+    using reader = openLedgerReader(place.path);
+    await vi.waitFor(() => expect(Number(reader.position('sequence'))).toBeGreaterThanOrEqual(0));
+    await first.kill();
+    const killedMs = performance.now();
+    await using ledger = await opening;
+    expect(performance.now() - killedMs).toBeLessThan(1000);
+    // What the owner recorded is there, and the ledger is ours now.
+    expect(Number(ledger.position('sequence'))).toBeGreaterThanOrEqual(0);
+    await ledger.append([seen]);
+    await expect(place.open()).rejects.toMatchObject({ code: 'LEDGER_IN_USE' });
+    expect(told).toHaveLength(1);
+  });
+
+  test('waits for nobody when the ledger is free', async () => {
+    await using place = await temporaryLedger();
+    const { standby, told } = waiting();
+    await using ledger = await place.open({ standby });
+    await ledger.append([seen]);
+    expect(told).toEqual([]);
+  });
+
+  test('is one of several: only one of them gets the ledger, the others wait on', async () => {
+    await using place = await temporaryLedger();
+    await using first = await owner(place.path);
+    const standbys = [waiting(), waiting(), waiting()];
+    const opening = standbys.map(({ standby }) => place.open({ standby }));
+    await vi.waitFor(() => expect(standbys.flatMap(({ told }) => told)).toHaveLength(3));
+    await first.kill();
+    const order: number[] = [];
+    await Promise.all(
+      opening.map(async (one, i) => {
+        await using ledger = await one;
+        order.push(i);
+        await ledger.append([seen]);
+      }),
+    );
+    expect(order.toSorted()).toEqual([0, 1, 2]);
+    await using last = await place.open();
+    expect(last.entry('main', seen.table)?.seen).toBe(3);
+  });
+
+  test('stops waiting when it is told to, and keeps nothing', async () => {
+    await using place = await temporaryLedger();
+    const first = await place.open();
+    const { standby, told, stop } = waiting();
+    const opening = place.open({ standby });
+    await vi.waitFor(() => expect(told).toHaveLength(1));
+    stop(new Error('Stopped.'));
+    await expect(opening).rejects.toThrow('Stopped.');
+    await first[Symbol.asyncDispose]();
+    await using second = await place.open();
+    await second.append([seen]);
+  });
+
+  test('changes nothing in a ledger that it waits for, as it may be of an older release', async () => {
+    await using place = await temporaryLedger();
+    await using first = await place.open();
+    using db = new DatabaseSync(place.path);
+    const before = db.prepare('PRAGMA data_version').get();
+    const { standby, told, stop } = waiting();
+    const opening = place.open({ standby });
+    await vi.waitFor(() => expect(told).toHaveLength(1));
+    expect(db.prepare('PRAGMA data_version').get()).toEqual(before);
+    await first.append([seen]);
+    stop(new Error('Stopped.'));
+    await expect(opening).rejects.toThrow('Stopped.');
   });
 });
 
