@@ -58,10 +58,11 @@ test('a notification under way when the drain is over stays in the ledger as an 
   const held = Promise.withResolvers<void>();
   const release = Promise.withResolvers<void>();
   const stop = world.emulator.intercept(async ({ kind, type }) => {
-    if (kind !== 'notification' || type !== 'UPDATE') return 'pass';
-    held.resolve();
-    await release.promise;
-    return 'pass';
+    if (kind === 'notification' && type === 'UPDATE') {
+      held.resolve();
+      await release.promise;
+    }
+    return 'pass' as const;
   });
   await writer.commit('sales.orders');
   await held.promise;
