@@ -6,6 +6,7 @@ import { chartValuesSchema } from './docs/chart-values.ts';
 import { cliPage } from './docs/cli-page.ts';
 import { configurationPage } from './docs/configuration-page.ts';
 import { errorsPage } from './docs/errors-page.ts';
+import { metricsPage } from './docs/metrics-page.ts';
 import { connectors } from '../connectors/index.ts';
 import { configJsonSchema } from '../src/config/json-schema.ts';
 
@@ -22,6 +23,7 @@ export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
     [`${CHART}/values.schema.json`, `${JSON.stringify(chartValuesSchema(schema), null, 2)}\n`],
     [`${CHART}/README.md`, chartPage(readFileSync(join(ROOT, CHART, 'values.yaml'), 'utf8'))],
     ['docs/reference/errors.md', errorsPage()],
+    ['docs/reference/metrics.md', metricsPage()],
     ['docs/reference/cli.md', await cliPage()],
   ]);
 }

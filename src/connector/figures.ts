@@ -8,7 +8,7 @@ export type SourceFigures = {
    * source's log position tells is found from one look to the next, so it may be low by the time between them.
    */
   readonly lagMs?: number | undefined;
-  /** Bytes of the source's log behind which nothing is confirmed yet. Other writers of the same server count, too. */
+  /** Bytes of the source's log that are not recorded here yet. What others write into the same log counts, too. */
   readonly lagBytes?: number | undefined;
   readonly slot?: SlotFigures | undefined;
   readonly queue?: QueueFigures | undefined;

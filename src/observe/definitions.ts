@@ -106,7 +106,7 @@ export const METRICS = {
   source_lag_bytes: {
     kind: 'gauge',
     unit: 'bytes',
-    help: "How much of the source's log is not confirmed yet; what others write into the same log counts, too.",
+    help: "How much of the source's log is not recorded here yet; what others write into the same log counts, too.",
     labels: ['source'],
     partial: true,
   },
