@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROOT } from '../docs/root.ts';
+import { imageWorld } from './image-world.ts';
 import type { Step } from './step.ts';
 import { Missing, outcome, systemProgram } from './tools.ts';
 
@@ -70,6 +71,52 @@ const MISTAKES = [
   ['a command that is not there', '/usr/local/bin/polaris-push', '/usr/local/bin/polaris-pull'],
 ] as const;
 
+/** The sets of system calls that systemd knows: name → calls, sets within them resolved. */
+function setsIn(text: string): ReadonlyMap<string, ReadonlySet<string>> {
+  const written = new Map<string, readonly string[]>();
+  let name = '';
+  for (const line of text.split('\n')) {
+    if (line.startsWith('@')) written.set((name = line.trim()), []);
+    else if (/^ +[@\w]/.test(line)) written.set(name, [...(written.get(name) ?? []), line.trim()]);
+  }
+  const resolved = (set: string): readonly string[] =>
+    (written.get(set) ?? []).flatMap((entry) => (entry.startsWith('@') ? resolved(entry) : [entry]));
+  return new Map([...written.keys()].map((set) => [set, new Set(resolved(set))]));
+}
+
+/** Whether the unit's filters let a system call pass: the first names what may, the others what may not after all. */
+function passes(call: string, sets: ReadonlyMap<string, ReadonlySet<string>>): boolean {
+  const filters = [...TEXT.matchAll(/^SystemCallFilter=(~?)(.*)$/gm)];
+  return filters.reduce((allowed, [, inverted, names = '']) => {
+    const named = names.split(' ').some((name) => sets.get(name)?.has(call) ?? name === call);
+    return inverted === '~' ? allowed && !named : allowed || named;
+  }, false);
+}
+
+/** A run of the agent from its start to its end, watched by strace. */
+async function calls(): Promise<readonly string[]> {
+  const strace = systemProgram('strace', 'apt-get install strace');
+  await using world = await imageWorld();
+  const folder = mkdtempSync(join(tmpdir(), 'polaris-push-traced-'));
+  try {
+    const states = join(folder, 'states.ndjson');
+    writeFileSync(states, world.states);
+    const config = join(folder, 'polaris-push.yaml');
+    writeFileSync(config, world.config({ states, ledger: join(folder, 'ledger.db') }));
+    const trace = join(folder, 'trace');
+    const agent = [process.execPath, join(ROOT, 'src/main.ts'), 'run', '--once', '--config', config];
+    const { status, stderr } = await outcome(strace, ['-f', '-qq', '-o', trace, ...agent]);
+    if (/ptrace|PTRACE/.test(stderr))
+      throw new Missing(`processes can't be traced here: ${stderr.trim().split('\n')[0]}`);
+    assert.equal(status, 0, stderr);
+    assert.equal(world.delivered(), world.tables);
+    const found = [...readFileSync(trace, 'utf8').matchAll(/^\d+ +(\w+)\(/gm)].map(([, call = '']) => call);
+    return [...new Set(found)].toSorted((a, b) => (a < b ? -1 : 1));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
 export const serviceSteps: readonly Step[] = [
   {
     name: `${UNIT} is what systemd takes`,
@@ -98,6 +145,24 @@ export const serviceSteps: readonly Step[] = [
       const exposure = Number(/exposure level for \S+: ([\d.]+)/.exec(stdout)?.[1]);
       assert.ok(exposure <= MOST_EXPOSED, `exposure ${exposure}, at most ${MOST_EXPOSED}\n${stdout}${stderr}`);
       return `exposure ${exposure} of 10`;
+    },
+  },
+  {
+    name: 'it lets the agent make the system calls that it makes',
+    run: async () => {
+      const { stdout } = await outcome(await analyze(), ['syscall-filter', '--no-pager']);
+      const sets = setsIn(stdout);
+      assert.ok((sets.get('@system-service')?.size ?? 0) > 200, 'systemd names no system calls');
+      assert.ok(!passes('mount', sets) && !passes('setpriority', sets) && passes('openat', sets));
+      const made = await calls();
+      assert.ok(made.length > 30, made.join(', '));
+      // SQLite gives its files the owner of the database where the superuser runs it, which the service is not.
+      const asSuperuser = process.getuid?.() === 0 ? ['fchown'] : [];
+      assert.deepEqual(
+        made.filter((call) => !passes(call, sets) && !asSuperuser.includes(call)),
+        [],
+      );
+      return `${made.length} different ones, none refused`;
     },
   },
 ];

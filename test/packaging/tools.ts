@@ -70,6 +70,8 @@ async function go(args: readonly string[], env: Readonly<Record<string, string>>
     return stdout;
   } catch (error) {
     const { stderr, message } = error as Error & { stderr?: string };
+    // What doesn't compile is no missing tool.
+    if (/^# /m.test(stderr ?? '')) throw error;
     throw new Missing(`go ${args.slice(0, 2).join(' ')} failed: ${(stderr ?? message).trim().split('\n').at(-1)}`);
   }
 }
