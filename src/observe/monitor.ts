@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import type { SourceFigures } from '../connector/figures.ts';
 import type { PipelineEvent } from '../pipeline/events.ts';
+import { Bell } from '../runtime/bell.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { HttpHandler, HttpResponse, Routes } from '../runtime/http-server.ts';
 import type { Log } from '../runtime/log.ts';
@@ -39,6 +40,8 @@ export class Monitor implements AsyncDisposable {
   readonly #state: AgentState;
   readonly #metrics: Metrics;
   readonly #closing = new AbortController();
+  /** Rings when figures have changed so much that they are measured at once. */
+  readonly #bell = new Bell();
   /** Ends the time as a standby. */
   readonly #turn = new AbortController();
   #snapshot: { readonly madeMs: number; readonly snapshot: AgentSnapshot } | undefined;
@@ -89,6 +92,7 @@ export class Monitor implements AsyncDisposable {
     this.#state.see(event);
     this.#metrics.see(event);
     if (TURNS.has(event.kind)) this.#tellStatus();
+    if (event.kind === 'source-up' || event.kind === 'caught-up') this.#bell.ring();
   }
 
   /** The agent finishes what is under way. */
@@ -134,7 +138,10 @@ export class Monitor implements AsyncDisposable {
   async #measureAgain(parts: MonitoredParts, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.#state.measured(await this.#measure(parts, signal), await bytesOf(parts.ledgerPath));
-      await this.#deps.clock.sleep(MEASURE_EVERY_MS, signal);
+      const waited = new AbortController();
+      const until = AbortSignal.any([signal, waited.signal]);
+      await Promise.race([this.#deps.clock.sleep(MEASURE_EVERY_MS, until), this.#bell.rung(until)]);
+      waited.abort();
     }
   }
 

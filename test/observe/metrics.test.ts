@@ -241,13 +241,16 @@ describe('How things stand is looked up', () => {
     expect(at('clock_skew_seconds{source="lab"}')).toBe(-0.25);
     for (let i = 0; i < 5; i++) await agent.scrape();
     expect(measured).toBe(1);
+    // What has changed as much as that is not shown only ten seconds later.
+    agent.monitor.see({ kind: 'source-up' });
+    await eventually(async () => (measured === 2 ? undefined : 'not measured again'));
     broken = true;
     for (let i = 0; i < 8; i++) {
       await agent.clock.advance(10_000);
       await eventually(async () => (agent.clock.sleeping > 0 ? undefined : 'still measuring'));
     }
-    expect(measured).toBe(9);
+    expect(measured).toBe(10);
     expect(await agent.value('source_lag_seconds{source="lab"}')).toBeUndefined();
-    expect(agent.monitor.snapshot().source.history).toHaveLength(9);
+    expect(agent.monitor.snapshot().source.history).toHaveLength(10);
   });
 });
