@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
-/** The suffix of a test file says what it needs: nothing, `.pg` a real PostgreSQL, `.polaris` a Polaris given by POLARIS_URI, `.real` the tools of the real tier. */
+/** The suffix of a test file says what it needs: nothing, `.pg` a real PostgreSQL, `.polaris` a Polaris given by POLARIS_URI, `.promtool` a PostgreSQL and Prometheus's promtool, `.page` a Chromium, `.real` the tools of the real tier. */
 export default defineConfig({
   test: {
     // One less than there are cores, as usual, would be one of two: and most of what tests do is wait.
@@ -14,7 +14,14 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 60_000,
           include: ['test/**/*.test.ts'],
-          exclude: ['test/**/*.pg.test.ts', 'test/**/*.polaris.test.ts', 'test/**/*.sqs.test.ts', 'test/real/**'],
+          exclude: [
+            'test/**/*.pg.test.ts',
+            'test/**/*.polaris.test.ts',
+            'test/**/*.sqs.test.ts',
+            'test/**/*.promtool.test.ts',
+            'test/**/*.page.test.ts',
+            'test/real/**',
+          ],
         },
       },
       { test: { name: 'sqs', include: ['test/**/*.sqs.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 } },
@@ -22,6 +29,12 @@ export default defineConfig({
       ...(process.env['POLARIS_URI'] === undefined
         ? []
         : [{ test: { name: 'polaris', include: ['test/**/*.polaris.test.ts'], testTimeout: 120_000 } }]),
+      ...(process.env['POLARIS_PUSH_MONITORING'] === undefined
+        ? []
+        : [{ test: { name: 'monitoring', include: ['test/monitoring/*.promtool.test.ts'], testTimeout: 120_000 } }]),
+      ...(process.env['POLARIS_PUSH_PAGE'] === undefined
+        ? []
+        : [{ test: { name: 'page', include: ['test/page/*.page.test.ts'], testTimeout: 60_000 } }]),
       ...(process.env['POLARIS_PUSH_REAL'] === undefined
         ? []
         : [{ test: { name: 'real', include: ['test/real/**/*.real.test.ts'], testTimeout: 120_000 } }]),

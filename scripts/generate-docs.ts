@@ -5,6 +5,7 @@ import { chartPage } from './docs/chart-page.ts';
 import { chartValuesSchema } from './docs/chart-values.ts';
 import { cliPage } from './docs/cli-page.ts';
 import { configurationPage } from './docs/configuration-page.ts';
+import { dashboardJson } from './docs/dashboard.ts';
 import { errorsPage } from './docs/errors-page.ts';
 import { metricsPage } from './docs/metrics-page.ts';
 import { connectors } from '../connectors/index.ts';
@@ -25,6 +26,7 @@ export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
     ['docs/reference/errors.md', errorsPage()],
     ['docs/reference/metrics.md', metricsPage()],
     ['docs/reference/cli.md', await cliPage()],
+    ['monitoring/dashboard.json', dashboardJson()],
   ]);
 }
 

@@ -68,7 +68,7 @@ export function fileNames({ path }: SourceFile): readonly Violation[] {
 }
 
 /** What a test may need, and so may say between its name and `.test.ts`. */
-const NEEDS = new Set(['pg', 'sqs', 'polaris', 'real', 'contract']);
+const NEEDS = new Set(['page', 'pg', 'sqs', 'promtool', 'polaris', 'real', 'contract']);
 
 /** The suffix of a test says what it needs, as the runner goes by it. */
 export function testSuffixes({ path, text }: SourceFile): readonly Violation[] {
