@@ -224,6 +224,27 @@ async function inCopy<Result>(task: (folder: string) => Promise<Result>): Promis
   }
 }
 
+/** The values of docs/deployment.md, as they stand there. */
+async function isDocumented(): Promise<string> {
+  const guide = readFileSync(join(ROOT, 'docs/deployment.md'), 'utf8');
+  const [text] = /(?<=```yaml\n)image:[^]*?(?=```)/.exec(guide) ?? [];
+  assert.ok(text !== undefined, 'the guide shows no values');
+  const folder = mkdtempSync(join(tmpdir(), 'polaris-push-values-'));
+  try {
+    const values = join(folder, 'values.yaml');
+    writeFileSync(values, text);
+    const args = ['template', 'mirror', CHART, '--values', values, '--kube-version', '1.31'];
+    const { status, stdout, stderr } = await outcome(await helm(), args);
+    assert.equal(status, 0, stderr);
+    const { data = {}, metadata } = one(manifests(stdout), 'ConfigMap');
+    await deployed(data['polaris-push.yaml'] ?? '', SECRETS);
+    assert.ok(guide.includes(`kubectl logs ${metadata.name}-0`), `the guide calls it otherwise than ${metadata.name}`);
+    return 'its values install what its commands name';
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
 /** The container within a pod of another chart. */
 async function lendsItsContainer(): Promise<string> {
   const found = manifests(await parentChart());
@@ -328,6 +349,7 @@ export const chartSteps: readonly Step[] = [
   { name: 'wrong values are refused before anything is installed', run: refuses },
   { name: 'names fit', run: names },
   { name: 'its notes say', run: notes },
+  { name: 'the guide', run: isDocumented },
   { name: 'it lends its container to another chart', run: lendsItsContainer },
   { name: 'Kubernetes would take everything', run: conforms },
   { name: 'it can be packed', run: packs },

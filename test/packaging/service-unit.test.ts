@@ -23,6 +23,19 @@ describe('The unit of systemd', () => {
     expect(new Set(settings('LoadCredential').map((value) => value.split(':')[0]))).toEqual(new Set(named));
   });
 
+  test('goes with a configuration that the agent accepts, as the guide shows it', async () => {
+    const guide = readFileSync(join(ROOT, 'docs/deployment.md'), 'utf8');
+    const [text = ''] = /(?<=```yaml\n)source:[^]*?(?=```)/.exec(guide) ?? [];
+    const { config } = await deployed(text, '${CREDENTIALS_DIRECTORY}');
+    expect(config.source.kind).toBe('hive');
+  });
+
+  test('tells how it stands to systemd, which waits for that', () => {
+    expect(settings('Type')).toEqual(['notify']);
+    // Messages come from systemd-notify, a child of the agent.
+    expect(settings('NotifyAccess')).toEqual(['all']);
+  });
+
   test('leaves the agent time to drain, and is not started again for a configuration that is wrong', () => {
     expect(Number(settings('TimeoutStopSec')[0])).toBeGreaterThan(30);
     expect(settings('RestartPreventExitStatus')).toEqual([String(ERRORS.CONFIG_INVALID.exitCode)]);
