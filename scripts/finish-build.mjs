@@ -1,7 +1,8 @@
 /* oxlint-disable typescript/no-unsafe-call, typescript/no-unsafe-member-access, typescript/no-unsafe-argument, typescript/no-unsafe-assignment -- the compiler doesn't look at plain JavaScript */
-// After tsc: removes what earlier builds left of files that are gone, and makes the command of the package executable.
+// After tsc: removes what earlier builds left of files that are gone, copies the files of the status page, and makes the
+// command of the package executable.
 // Plain JavaScript, as it runs where npm runs.
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -14,6 +15,9 @@ for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true }))
   const source = join(root, built.slice(dist.length).replace(/(\.d)?\.[jt]s$/, '.ts'));
   if (!existsSync(source)) rmSync(built);
 }
+
+const page = join('src', 'observe', 'page');
+cpSync(join(root, page), join(dist, page), { recursive: true });
 
 const main = join(dist, 'src', 'main.js');
 if (!readFileSync(main, 'utf8').startsWith('#!/usr/bin/env node\n')) {

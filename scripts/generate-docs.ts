@@ -10,6 +10,7 @@ import { errorsPage } from './docs/errors-page.ts';
 import { metricsPage } from './docs/metrics-page.ts';
 import { connectors } from '../connectors/index.ts';
 import { configJsonSchema } from '../src/config/json-schema.ts';
+import { openApi } from '../src/observe/openapi.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -23,6 +24,7 @@ export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
     ['docs/reference/config.schema.json', `${JSON.stringify(schema, null, 2)}\n`],
     [`${CHART}/values.schema.json`, `${JSON.stringify(chartValuesSchema(schema), null, 2)}\n`],
     [`${CHART}/README.md`, chartPage(readFileSync(join(ROOT, CHART, 'values.yaml'), 'utf8'))],
+    ['docs/reference/openapi.json', `${JSON.stringify(openApi(), null, 2)}\n`],
     ['docs/reference/errors.md', errorsPage()],
     ['docs/reference/metrics.md', metricsPage()],
     ['docs/reference/cli.md', await cliPage()],

@@ -13,6 +13,7 @@ import { durationOption } from './duration-option.ts';
 import type { Frame } from './frame.ts';
 import { depsOf } from './mend.ts';
 import { ndjsonFile } from './ndjson-file.ts';
+import { servePageOf } from './run-page.ts';
 import { runReport } from './run-report.ts';
 import { opened, standby } from './standby.ts';
 import { assertReady } from './target-ready.ts';
@@ -75,10 +76,12 @@ async function run(context: CommandContext, options: RunOptions): Promise<ExitCo
   await app.claim(options.adoptLedger);
   if (app.http !== undefined) log.info('listening', { host: app.http.host, port: app.http.port });
   await firstStart(app, signal);
+  await using page = await servePageOf(context, app, monitor);
   const report = runReport({ out, log, source: connector.source });
   const emit: Emit = (event) => {
     report(event);
     monitor?.see(event);
+    page?.see(event);
     once?.see(event);
   };
   const names = { source: connector.source, targets: targets.map(({ name }) => name) };

@@ -78,6 +78,13 @@ const httpConfig = z
         'What requests must bring, as `Authorization: Bearer` or as the password of HTTP Basic. Webhooks need none: each delivery is signed.',
       )
       .optional(),
+    admin_token: secret()
+      .min(16, { error: 'too short to be safe: at least 16 characters' })
+      .regex(/^[\x21-\x7e]*$/, { error: 'has characters that a header cannot hold' })
+      .describe(
+        'What the status page and the API must be given, besides `token`, to put parked tables back to work or to release held DROPs; without one they only show.',
+      )
+      .optional(),
     open: z
       .array(z.enum(['health', 'metrics']))
       .describe(
@@ -91,10 +98,11 @@ const httpConfig = z
     const message = `non-loopback bind without a token: other machines can reach ${host}; set http.token or http.token_file, or listen on 127.0.0.1`;
     context.addIssue({ code: 'custom', path: ['listen'], message });
   })
-  .transform(({ listen, token, open }) => ({
+  .transform(({ listen, token, admin_token: adminToken, open }) => ({
     host: hostIn(listen),
     port: Number(LISTEN.exec(listen)?.[2] ?? 0),
     token,
+    adminToken,
     open,
   }));
 
