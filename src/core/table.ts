@@ -14,11 +14,20 @@ export function tableOf(key: TableKey): TableIdentifier {
 
 export const sameTable = (a: TableIdentifier, b: TableIdentifier): boolean => keyOf(a) === keyOf(b);
 
-/** For people: `sales.orders`. A level with a dot, white space or control character is quoted, so that no two tables look alike. */
+/**
+ * For people: `sales.orders`. A level with a dot, white space or control character is quoted, so that no two tables look
+ * alike, and what a terminal or a page would act upon is escaped: it reads as it is and nothing else.
+ */
 export const showTable = (table: TableIdentifier): string =>
   [...table.namespace, table.name]
-    .map((level) => (/^[^\s."'\p{C}]+$/u.test(level) ? level : JSON.stringify(level)))
+    .map((level) => (/^[^\s."'\p{C}]+$/u.test(level) ? level : escaped(JSON.stringify(level))))
     .join('.');
+
+/** JSON leaves all but the oldest control characters as they are, and those that turn the direction of text. */
+const escaped = (json: string): string =>
+  json.replaceAll(/[\p{C}\u2028\u2029]/gu, (character) =>
+    character.replaceAll(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`),
+  );
 
 /**
  * Reads a table as `showTable` writes it. Throws a `SyntaxError` that says what is wrong, when the text names no table:
