@@ -80,7 +80,7 @@ async function receive({ webhook, kafka }: ServiceConfig, receiver: Receiver, si
   const { tell, log } = receiver;
   if (webhook !== undefined) {
     await using server = await openHttpServer(webhook, { log });
-    using _ = receiveWebhooks(server, { ...receiver, secret: webhook.secret });
+    using _ = receiveWebhooks(server.hooks, { ...receiver, secret: webhook.secret });
     const uri = `http://${server.host}:${server.port}${EVENTS_PATH}`;
     tell('listening', { uri }, [`Events come to ${uri}.`]);
     await aborted(signal);

@@ -20,7 +20,7 @@ async function receiver(onEvent: (event: TableEvent) => Promise<unknown> = () =>
     events.push(event);
     await onEvent(event);
   };
-  stack.use(receiveWebhooks(server, { secret: SECRET, onEvent: take, onProblem: (one) => problems.push(one) }));
+  stack.use(receiveWebhooks(server.hooks, { secret: SECRET, onEvent: take, onProblem: (one) => problems.push(one) }));
   const post = (body: string, { secret = SECRET, timestamp = Date.now() } = {}) =>
     fetch(`http://127.0.0.1:${server.port}/events`, {
       method: 'POST',

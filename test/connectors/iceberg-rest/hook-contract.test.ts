@@ -41,7 +41,7 @@ connectorContract('iceberg-rest by webhook', async () => {
     open: async (): Promise<RestConnector> => {
       const server = parts.use(await openHttpServer({ host: '127.0.0.1', port: 0 }, { log: silentLog }));
       hooks.push(`http://127.0.0.1:${server.port}${HOOK_PATH}`);
-      return parts.use(await openRest(world.config(options), { ...world.deps, hooks: server }));
+      return parts.use(await openRest(world.config(options), { ...world.deps, hooks: server.hooks }));
     },
     check: () => icebergRest.check(world.config(options), world.deps, never),
     table: (name) => ({ namespace: name === 'b' ? ['ops', 'eu'] : ['sales'], name }),

@@ -39,7 +39,7 @@ export class HookWorld implements AsyncDisposable {
     const server = await openHttpServer({ host: '127.0.0.1', port: 0 }, { log: silentLog });
     const poll = { list: '1h', requests_per_second: 1_000, max_age: '1h' };
     const config = catalog.config({ webhook: { secret: HOOK_SECRET, max_body: '64KiB' }, poll, ...changes });
-    return new HookWorld(catalog, server, await openRest(config, { ...catalog.deps, hooks: server }));
+    return new HookWorld(catalog, server, await openRest(config, { ...catalog.deps, hooks: server.hooks }));
   }
 
   get uri(): string {
