@@ -1,6 +1,7 @@
 import type { Config } from './config/schema.ts';
 import type { Connector, ConnectorDefinition } from './connector/connector.ts';
 import { scoped } from './connector/scope.ts';
+import { tracedReads } from './connector/traced.ts';
 import { everything, scopeConfig, type Scope } from './connector/scope-config.ts';
 import { DropBudget } from './core/budget.ts';
 import { DEFAULT_POLICY, type Policy } from './core/policy.ts';
@@ -19,15 +20,17 @@ import type { Meters } from './observe/meters.ts';
 import type { MonitoredParts } from './observe/monitor.ts';
 import { eventsFor } from './pipeline/admission.ts';
 import { claim } from './pipeline/claim.ts';
-import { Driver } from './pipeline/driver.ts';
+import { Driver, type DriverParts } from './pipeline/driver.ts';
 import type { Emit } from './pipeline/events.ts';
 import { Forwarder } from './pipeline/forward.ts';
 import { openPolaris } from './polaris/client.ts';
 import type { Target } from './polaris/target.ts';
+import { tracedTarget } from './polaris/traced.ts';
 import type { Clock } from './runtime/clock.ts';
 import { openHttpServer, type HttpServer, type Routes } from './runtime/http-server.ts';
 import type { Log } from './runtime/log.ts';
 import type { Random } from './runtime/random.ts';
+import { Trail, type Tracing } from './runtime/tracing.ts';
 
 export type AppDeps = {
   readonly config: Config;
@@ -38,6 +41,8 @@ export type AppDeps = {
   readonly log: Log;
   /** Told of what the parts do, for metrics. */
   readonly meters?: Meters | undefined;
+  /** Undefined: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
 };
 
 /** How many requests a target gets at first; it learns from there. */
@@ -71,12 +76,13 @@ export async function openSource(deps: AppDeps, only: Scope = everything, hooks?
 export { parseRecorded, recorded } from './connector/recording.ts';
 
 /** The targets of a configuration. */
-export const openTargets = ({ config, clock, log, meters }: AppDeps): Promise<Target[]> =>
+export const openTargets = ({ config, clock, log, meters, tracing }: AppDeps): Promise<Target[]> =>
   Promise.all(
     config.targets.map((target) =>
       openPolaris(target, {
         clock,
         log,
+        tracing,
         onRequest: (request) => meters?.requested(target.name, request),
         onTokenRenewal: (renewal) => meters?.renewed(target.name, renewal),
       }),
@@ -143,7 +149,10 @@ export class App implements AsyncDisposable {
     { listen = false, standby }: OpenOptions = {},
   ): Promise<App> {
     await using opened = new AsyncDisposableStack();
-    const onCommit: LedgerDeps['onCommit'] = (commit) => deps.meters?.committed(commit);
+    const onCommit: LedgerDeps['onCommit'] = (commit) => {
+      deps.meters?.committed(commit);
+      deps.tracing?.record('ledger commit', commit.ms);
+    };
     const ledger = opened.use(await openLedger(deps.config.ledger, { ...deps, onCommit, standby }));
     const { http: address } = deps.config;
     const http = listen && address !== undefined ? opened.use(await openHttpServer(address, deps)) : undefined;
@@ -178,8 +187,7 @@ export class App implements AsyncDisposable {
     return this.targets.map((target, i) => {
       const { min, max } = config.targets[i]?.concurrency ?? { min: 1, max: INITIAL_CONCURRENCY };
       return new Driver({
-        target,
-        connector: source,
+        ...this.#traced(target, source),
         ledger: this.ledger,
         clock,
         random,
@@ -200,6 +208,17 @@ export class App implements AsyncDisposable {
         eventsOf,
       });
     });
+  }
+
+  /** Each target has reads of its own, so a trail of its own leads to its notifications. */
+  #traced(target: Target, connector: Pick<Connector, 'resolve'>): Pick<DriverParts, 'target' | 'connector'> {
+    const { tracing } = this.#deps;
+    if (tracing === undefined) return { target, connector };
+    const shared = { tracing, trail: new Trail() };
+    return {
+      target: tracedTarget(target, shared),
+      connector: tracedReads(connector, { ...shared, name: this.connector.source }),
+    };
   }
 
   /** One forwarder per sink of events. Throws `PushError` when a sink's configuration can't be used. */

@@ -5,6 +5,7 @@ import type { Log } from '../runtime/log.ts';
 import type { Random } from '../runtime/random.ts';
 import type { Secrets } from '../runtime/secrets.ts';
 import type { SignalSource } from '../runtime/shutdown.ts';
+import type { Tracing } from '../runtime/tracing.ts';
 import type { Out, TextStream } from './terminal.ts';
 
 /** The doors to the outside that the command line has; the process, but for tests. */
@@ -41,6 +42,8 @@ export type PlainContext = {
 export type CommandContext = PlainContext & {
   readonly config: Config;
   readonly loaded: LoadedConfig;
+  /** Undefined: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
   /** The path given with --config, for messages. */
   readonly configPath: string;
 };

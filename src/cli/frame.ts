@@ -5,6 +5,7 @@ import { Secrets } from '../runtime/secrets.ts';
 import { INTERRUPTED, listenForShutdown, type Shutdown } from '../runtime/shutdown.ts';
 import type { CommandContext, ExitCode, Io, PlainContext } from './context.ts';
 import { createOut, isColoured } from './terminal.ts';
+import { version } from './version.ts';
 
 /** Options that every command has. */
 export type GlobalOptions = {
@@ -46,7 +47,12 @@ export class Frame {
     return this.#action(command, async (shutdown, options: GlobalOptions & WithConfig, args) => {
       const { config } = options;
       if (config === undefined) throw new PushError('USAGE', 'It needs --config FILE.', { fix: withConfig(command) });
-      return body(await this.#configuredContext(shutdown, { ...options, config }), options as Options, args);
+      const context = await this.#configuredContext(shutdown, { ...options, config });
+      try {
+        return await body(context, options as Options, args);
+      } finally {
+        await context.tracing?.flush();
+      }
     });
   }
 
@@ -81,7 +87,10 @@ export class Frame {
     const { config } = loaded;
     shutdown.drainWithin(config.shutdown.drainMs);
     const plain = await this.#plainContext(shutdown, options, config.log);
-    return { ...plain, config, loaded, configPath: options.config };
+    const { openTracing } = await import('../observe/opentelemetry.ts');
+    const mask = (text: string) => this.secrets.mask(text);
+    const tracing = await openTracing({ ...plain, version: version(), mask });
+    return { ...plain, config, loaded, tracing, configPath: options.config };
   }
 
   async #plainContext(

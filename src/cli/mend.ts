@@ -36,10 +36,11 @@ function isAgentRunning({ config }: CommandContext, { openReader }: Readers): bo
   return reader.owner()?.alive === true;
 }
 
-export const depsOf = ({ config, loaded, clock, random, log }: CommandContext): AppDeps => ({
+export const depsOf = ({ config, loaded, clock, random, log, tracing }: CommandContext): AppDeps => ({
   config,
   definition: loaded.connector,
   clock,
   random,
   log,
+  tracing,
 });

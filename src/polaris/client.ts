@@ -7,6 +7,7 @@ import type { Log } from '../runtime/log.ts';
 import { Redactor } from '../runtime/redact.ts';
 import { TokenFile } from '../runtime/token-file.ts';
 import { StaticToken, type TokenSource } from '../runtime/token.ts';
+import type { Tracing } from '../runtime/tracing.ts';
 import { Transport } from '../runtime/transport.ts';
 import { CatalogDirectory } from './addressing.ts';
 import { parseJson } from './answer.ts';
@@ -29,6 +30,8 @@ export type PolarisDeps = {
   readonly onRequest?: ((request: RequestSeen) => void) | undefined;
   /** Called once per attempt to get a token. Must not throw. */
   readonly onTokenRenewal?: ((renewal: { readonly ok: boolean; readonly ms: number }) => void) | undefined;
+  /** Undefined: requests carry no trace. */
+  readonly tracing?: Pick<Tracing, 'headers'> | undefined;
 };
 
 /** Error bodies have some hundred bytes; the longest recorded one has 2 KB. */
@@ -58,6 +61,7 @@ export async function openSession(config: TargetConfig, deps: PolarisDeps): Prom
     clock: deps.clock,
     log,
     onRequest: deps.onRequest,
+    tracing: deps.tracing,
   });
 }
 

@@ -3,6 +3,7 @@ import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Redactor } from '../runtime/redact.ts';
 import type { TokenSource } from '../runtime/token.ts';
+import type { Tracing } from '../runtime/tracing.ts';
 import type { Exchange, Obstacle, Transport } from '../runtime/transport.ts';
 import { readAnswer, type Answer } from './answer.ts';
 import { classifyFailure, type Failure } from './classify.ts';
@@ -41,6 +42,8 @@ export type SessionOptions = {
   readonly clock: Clock;
   readonly log: Log;
   readonly onRequest?: ((request: RequestSeen) => void) | undefined;
+  /** Undefined: requests carry no trace. */
+  readonly tracing?: Pick<Tracing, 'headers'> | undefined;
 };
 
 /** Requests to one Polaris with everything that each of them carries: token, realm, request id, extra headers. */
@@ -79,7 +82,7 @@ export class Session implements AsyncDisposable {
 
   /** The same without a token source; undefined: without a token. */
   async send(request: ApiRequest, token: string | undefined, signal: AbortSignal): Promise<Reply> {
-    const { transport, config, clock, redactor } = this.#options;
+    const { transport, config, clock, redactor, tracing } = this.#options;
     const requestId = this.#requestId();
     const startedMs = clock.monotonicMs();
     const exchange = await transport.send(
@@ -87,6 +90,7 @@ export class Session implements AsyncDisposable {
         method: request.method,
         path: `${this.#basePath}/${request.path}`,
         headers: {
+          ...tracing?.headers(),
           ...config.headers,
           accept: 'application/json',
           'x-request-id': requestId,
