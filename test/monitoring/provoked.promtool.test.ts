@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import type { Agent } from '../faults/agent.ts';
 import { following, type Following } from '../faults/following.ts';
 import { Hand } from '../faults/hand.ts';
-import { eventually, type LifeOptions, type WorldOptions } from '../faults/world.ts';
+import { eventually, type LifeOptions, type World, type WorldOptions } from '../faults/world.ts';
 import { promtoolOnMetrics } from './promtool.ts';
 import { alertsOf, scrape, type Scrape } from './scrape.ts';
 
@@ -87,9 +87,7 @@ test('a Polaris that is away makes its target’s alert fire', async () => {
 test('a token that is refused from now on fires, and so does the target', async () => {
   await using parts = await watched({ emulator: { tokenLifetimeSeconds: 5 } });
   const { world, agent, writer, port, before } = parts;
-  using _ = interception(
-    world.emulator.intercept(({ kind }) => (kind === 'token' ? { status: 401, body: {} } : 'pass')),
-  );
+  using _ = ending(world.emulator.intercept(({ kind }) => (kind === 'token' ? { status: 401, body: {} } : 'pass')));
   // A token is renewed when one is needed.
   await eventually('the token has ended', async () => {
     await writer.commit('sales.orders');
@@ -101,7 +99,7 @@ test('a token that is refused from now on fires, and so does the target', async 
   expect(alertsOf(before, during)).toEqual(['PolarisPushTargetDown main', 'PolarisPushTokenRenewalFailing main']);
 });
 
-const interception = (stop: () => void): Disposable => ({ [Symbol.dispose]: stop });
+const ending = (end: () => void): Disposable => ({ [Symbol.dispose]: end });
 
 test('a metastore that can’t be reached makes the source’s alert fire', async () => {
   await using parts = await watched();
@@ -142,25 +140,32 @@ test('a slot whose WAL comes near to its limit fires, and one beyond it fires tw
   const { world, port, before } = parts;
   // A transaction that is open keeps the slot from moving on, however much the agent confirms.
   const holder = await world.admin.connect();
+  using _ = ending(() => holder.release(true));
   await holder.query('BEGIN');
-  await holder.query('SELECT pg_current_xact_id()');
-  const write = (megabytes: number) =>
-    world.admin.query(
-      `SELECT pg_logical_emit_message(false, 'filler', repeat('x', 1048576)) FROM generate_series(1, ${megabytes})`,
-    );
-  await write(54);
-  const near = await seen(port, 'a quarter of it is left', (values) => leftBytes(values) < 16 * 1024 * 1024);
+  await holder.query("SELECT pg_logical_emit_message(true, 'holder', '')");
+  await writeWal(world, (safe) => safe < 12 * MIB);
+  const near = await seen(port, 'a quarter of it is left', (values) => leftBytes(values) < 16 * MIB);
   expect(alertsOf(before, near)).toEqual(['PolarisPushSlotNearLimit hive']);
-  await write(32);
+  await writeWal(world, (safe) => safe < -MIB);
   const beyond = await seen(
     port,
     'PostgreSQL says so',
     (values) => valueOf(values, 'source_slot_state', 'slot="unreserved"') === 1,
   );
   expect(alertsOf(before, beyond)).toEqual(['PolarisPushSlotAtRisk unreserved hive', 'PolarisPushSlotNearLimit hive']);
-  await holder.query('ROLLBACK');
-  holder.release();
 });
+
+const MIB = 1024 * 1024;
+
+/** Writes WAL until what may yet be written for the slot is as wanted. */
+const writeWal = (world: World, isEnough: (safeBytes: number) => boolean) =>
+  eventually('enough WAL is written', async () => {
+    await world.admin.query(`SELECT pg_logical_emit_message(false, 'filler', repeat('x', ${MIB}))`);
+    const { rows } = await world.admin.query<{ safe: string }>(
+      'SELECT safe_wal_size AS safe FROM pg_replication_slots',
+    );
+    return isEnough(Number(rows[0]?.safe));
+  });
 
 const leftBytes = (values: Scrape): number => valueOf(values, 'source_slot_safe_bytes') ?? Number.POSITIVE_INFINITY;
 
