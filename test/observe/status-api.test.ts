@@ -54,6 +54,9 @@ const QUERIES: Readonly<Record<string, readonly string[]>> = {
 const answer = (status: number, body: unknown) =>
   new Response(JSON.stringify(body), { status, headers: { 'content-type': 'application/json' } });
 
+/** As if the search had answered so. */
+const search = (status: number, body: unknown) => fits('get', '/api/v1/tables/search', answer(status, body));
+
 describe('The OpenAPI document', () => {
   test.for(Object.entries(SCENARIOS))('tells of every answer of an agent that is %s', async ([, scenario]) => {
     await using stage = await openStage(scenario, { history: true });
@@ -88,7 +91,6 @@ describe('The OpenAPI document', () => {
 
   test('is noticed not to fit: a field too many, one too few, another type, another status', async () => {
     const good = { tables: ['a.b'], complete: true };
-    const search = (status: number, body: unknown) => fits('get', '/api/v1/tables/search', answer(status, body));
     await expect(search(200, good)).resolves.toEqual(good);
     await expect(search(200, { ...good, more: 1 })).rejects.toThrow('more');
     await expect(search(200, { tables: [] })).rejects.toThrow('complete');

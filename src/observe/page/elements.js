@@ -1,4 +1,4 @@
-import { since, duration } from './wording.js';
+import { seconds, since } from './wording.js';
 
 // Whatever comes from the source or from Polaris is set as text, never as markup: a table may be called <script>.
 
@@ -37,7 +37,7 @@ export const span = (at) =>
   el(
     'time',
     { datetime: at, title: new Date(at).toLocaleString(), 'data-span': at },
-    duration(Math.max(1000, now() - Date.parse(at))),
+    seconds(Math.max(1000, now() - Date.parse(at))),
   );
 
 /** On a phone there is no head, and some cells say by themselves what they are. */

@@ -3,7 +3,7 @@ import { drawCharts } from './charts.js';
 import { ago, byId, clock, el, now } from './elements.js';
 import { ledgerLine, sinkTable, sourceCard, targetCards, verdict } from './overview.js';
 import { attentionGroups, link, notificationTable, showDetail, showTable } from './tables.js';
-import { duration, since } from './wording.js';
+import { seconds, since } from './wording.js';
 
 /** What the list of parked tables was asked for with, and when. */
 const listed = { key: '', at: 0 };
@@ -109,16 +109,12 @@ async function attention({ targets }) {
 function tick() {
   for (const time of document.querySelectorAll('time[data-at]')) time.textContent = since(time.dataset.at, now());
   for (const time of document.querySelectorAll('time[data-span]'))
-    time.textContent = duration(Math.max(1000, now() - Date.parse(time.dataset.span))).replace('.0', '');
+    time.textContent = seconds(Math.max(1000, now() - Date.parse(time.dataset.span)));
   const silentMs = Date.now() - state.lastNews;
   const isLive = silentMs < 5000;
   const live = byId('live');
   live.className = isLive ? 'good' : 'bad';
-  live.textContent = isLive
-    ? 'live'
-    : state.lastNews === 0
-      ? 'connecting'
-      : `no news for ${duration(silentMs).replace('.0', '')}`;
+  live.textContent = isLive ? 'live' : state.lastNews === 0 ? 'connecting' : `no news for ${seconds(silentMs)}`;
   document.body.classList.toggle('stale', !isLive && state.lastNews > 0);
 }
 

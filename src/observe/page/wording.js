@@ -17,10 +17,13 @@ export function duration(ms) {
   return `${Math.round(hours / 24)} d`;
 }
 
+/** As `duration`, in whole seconds at least. */
+export const seconds = (ms) => duration(Math.floor(ms / 1000) * 1000).replace('.0', '');
+
 /** From a time in ISO 8601 to `now`, epoch ms. */
 export function since(at, now) {
   const ms = Math.max(0, now - Date.parse(at));
-  return ms < 1000 ? 'just now' : `${duration(Math.floor(ms / 1000) * 1000).replace('.0', '')} ago`;
+  return ms < 1000 ? 'just now' : `${seconds(ms)} ago`;
 }
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
