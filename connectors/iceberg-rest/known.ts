@@ -24,6 +24,7 @@ export type ReadTime = Pick<KnownTable, 'asOf' | 'readAtMs'>;
  */
 export class KnownTables implements Iterable<KnownTable> {
   readonly #tables = new Map<TableKey, KnownTable>();
+  readonly #told = new Map<TableKey, KnownTable>();
 
   get size(): number {
     return this.#tables.size;
@@ -52,6 +53,28 @@ export class KnownTables implements Iterable<KnownTable> {
     const key = keyOf(table);
     const before = this.#tables.get(key);
     if (before !== undefined && before.readAtMs <= time.readAtMs) this.#tables.delete(key);
+  }
+
+  /**
+   * What all who follow the catalog were told of a table last, by a list or by a hint. A read that one of them asked for
+   * tells the others nothing.
+   */
+  told(key: TableKey): KnownTable | undefined {
+    return this.#told.get(key);
+  }
+
+  /** What they were told of all tables, those included that are forgotten since. */
+  get allTold(): Iterable<KnownTable> {
+    return this.#told.values();
+  }
+
+  tell(found: KnownTable): void {
+    this.#told.set(keyOf(found.table), found);
+  }
+
+  /** They are told that it is gone, or may be. */
+  tellGone(key: TableKey): void {
+    this.#told.delete(key);
   }
 
   /** In the order in which they became known. A table that is forgotten meanwhile may or may not be among them. */

@@ -6,7 +6,7 @@ import { merged } from '../../src/runtime/merged.ts';
 import type { RestConfig } from './config.ts';
 import { isDenial, isOfOneTable } from './failure.ts';
 import type { ListedCatalog } from './http-catalog.ts';
-import type { KnownTables } from './known.ts';
+import type { KnownTable, KnownTables } from './known.ts';
 import type { TableReader } from './reader.ts';
 import { stateOf, unreadableState, viewState } from './state.ts';
 
@@ -104,11 +104,11 @@ async function tableState(table: TableIdentifier, run: Run): Promise<TableState 
   const { known, reader, isPolled, deps, config } = context;
   const before = known.get(table);
   const isFresh = before !== undefined && deps.clock.monotonicMs() - before.readAtMs <= config.poll.maxAgeMs;
-  if (isFresh && isPolled()) return counted(stateOf(before), run);
+  if (isFresh && isPolled()) return told(before, run);
   const { asOf } = reader.now();
   try {
     const read = await reader.read(table, {}, signal);
-    return read.kind === 'found' ? counted(stateOf(read.found), run) : undefined;
+    return read.kind === 'found' ? told(read.found, run) : undefined;
   } catch (error) {
     return unlessItsOwn(error, table, { run, asOf });
   }
@@ -125,6 +125,11 @@ async function viewOf(view: TableIdentifier, run: Run): Promise<TableState | und
   } catch (error) {
     return unlessItsOwn(error, view, { run, asOf });
   }
+}
+
+function told(found: KnownTable, run: Run): TableState {
+  run.context.known.tell(found);
+  return counted(stateOf(found), run);
 }
 
 function counted(state: TableState, run: Run): TableState {

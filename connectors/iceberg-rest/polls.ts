@@ -1,5 +1,6 @@
 import { backoffMs } from '../../src/core/backoff.ts';
-import { showTable, tableOf, type TableKey } from '../../src/core/table.ts';
+import { keyOf, showTable, tableOf, type TableKey } from '../../src/core/table.ts';
+import type { TableIdentifier } from '../../src/core/types.ts';
 import { PushError } from '../../src/errors/errors.ts';
 import { Bell } from '../../src/runtime/bell.ts';
 import { systemRandom } from '../../src/runtime/random.ts';
@@ -26,8 +27,6 @@ const LEAST_SLEEP_MS = 1;
 export class Polls {
   readonly #context: PollContext;
   readonly #bell = new Bell();
-  /** What each table was when it was last polled or found to be read by others. */
-  readonly #seen = new Map<TableKey, KnownTable>();
   readonly #underWay = new Set<Promise<void>>();
   #failures = 0;
   #pauses = 0;
@@ -64,16 +63,18 @@ export class Polls {
   }
 
   #begin(key: TableKey, before: KnownTable | undefined, signal: AbortSignal): void {
-    const { schedule } = this.#context;
-    const seen = this.#seen.get(key);
+    const { schedule, known } = this.#context;
+    const told = known.told(key);
     if (before === undefined) {
-      // Whoever read that it is gone has told; if it comes back, its name is found.
+      // Somebody has read that it is gone. If it comes back, its name is found.
+      if (told !== undefined) this.#tellGone(told.table);
       schedule.remove(key);
-      this.#seen.delete(key);
-    } else if (seen !== undefined && seen !== before) {
-      // Read by others since, so there is no need to ask. They have told what they saw.
-      schedule.answered(key, { atMs: before.readAtMs, changed: differ(seen, before) });
-      this.#seen.set(key, before);
+    } else if (told !== before) {
+      // Read since, so there is no need to ask. But who asked for that read is not all who follow.
+      const changed = told === undefined || differ(told, before);
+      schedule.answered(key, { atMs: before.readAtMs, changed: told !== undefined && changed });
+      if (changed) this.#tell(before);
+      else known.tell(before);
     } else {
       const poll = this.#poll(key, before, signal).finally(() => {
         this.#underWay.delete(poll);
@@ -83,22 +84,33 @@ export class Polls {
     }
   }
 
+  #tell(found: KnownTable): void {
+    const { known, hints } = this.#context;
+    known.tell(found);
+    hints.add({ kind: 'upserted', table: found.table });
+  }
+
+  #tellGone(table: TableIdentifier): void {
+    const { known, hints } = this.#context;
+    known.tellGone(keyOf(table));
+    hints.add({ kind: 'dropped', table });
+  }
+
   async #poll(key: TableKey, before: KnownTable, signal: AbortSignal): Promise<void> {
-    const { schedule, reader, hints, deps, known } = this.#context;
+    const { schedule, reader, deps, known } = this.#context;
     const { table } = before;
     try {
       const read = await reader.read(table, {}, signal);
       [this.#failures, this.#pauses] = [0, 0];
       if (read.kind === 'not-found') {
-        hints.add({ kind: 'dropped', table });
-        schedule.failed(key, deps.clock.monotonicMs());
+        this.#tellGone(table);
+        schedule.remove(key);
         return;
       }
       const changed = differ(before, read.found);
-      if (changed) hints.add({ kind: 'upserted', table });
+      if (changed) this.#tell(read.found);
+      else known.tell(read.found);
       schedule.answered(key, { atMs: read.found.readAtMs, changed });
-      // A later read of others may have been faster.
-      this.#seen.set(key, known.get(table) ?? read.found);
     } catch (error) {
       schedule.failed(key, deps.clock.monotonicMs());
       if (!signal.aborted) this.#stumble(error, showTable(table));

@@ -51,7 +51,8 @@ export class RestWatch implements Disposable {
       failed ??= { error };
       over.abort();
     };
-    for (const { table, readAtMs } of this.#parts.known) this.#schedule.add(keyOf(table), readAtMs);
+    const { known } = this.#parts;
+    for (const { table, readAtMs } of [...known, ...known.allTold]) this.#schedule.add(keyOf(table), readAtMs);
     const services = [this.#looks.run(until), this.#polls.run(until)];
     for (const service of services) service.catch(fail);
     this.#hook.open(until);

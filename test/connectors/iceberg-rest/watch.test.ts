@@ -50,22 +50,31 @@ test('asks with the etag that it has, and gets no body where nothing has changed
   expect(connector.figures().unchanged).toBeGreaterThan(before.unchanged);
 });
 
-test('does not hint again at what was read since', async () => {
+test('hints once at what somebody who follows has read, as others who follow have not', async () => {
   await using world = await PolarisWorld.start();
   await world.create(orders);
   const [connector, watch] = await watching(world);
   await using _ = watch;
-  const next = watch.next();
   await world.commit(orders);
   await connector.resolve([orders], never);
-  const loads = () => connector.figures().requests.load;
-  const before = loads();
-  await eventually(async () => (loads() > before + 2 ? undefined : 'not yet'));
+  await watch.until('upserted sales.orders');
+  const next = watch.next();
+  const { unchanged } = connector.figures();
+  await eventually(async () => (connector.figures().unchanged > unchanged + 2 ? undefined : 'not polled yet'));
   await world.create(table('sales', 'other'));
   await (await next).ack();
-  // At most the poll that was under way when it was resolved.
   const hints = await watch.until('upserted sales.other');
-  expect(hints.filter((hint) => hint.endsWith('orders')).length).toBeLessThanOrEqual(1);
+  expect(hints.filter((hint) => hint.endsWith('orders'))).toHaveLength(1);
+});
+
+test('hints at a drop that somebody who follows has read before any poll did', async () => {
+  await using world = await PolarisWorld.start();
+  await world.create(orders);
+  const [connector, watch] = await watching(world, { list: '1h' });
+  await using _ = watch;
+  await world.drop(orders);
+  expect(await connector.resolve([orders], never)).toMatchObject([{ kind: 'absent' }]);
+  await watch.until('dropped sales.orders');
 });
 
 test('hands over again, to the next watch, what was not acknowledged', async () => {
