@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander';
 import { PushError } from '../errors/errors.ts';
 import type { Secrets } from '../runtime/secrets.ts';
+import { visible } from '../runtime/visible.ts';
 import { paintFor, wrap, type TextStream } from './terminal.ts';
 
 const WIDTH = 80;
@@ -27,12 +28,13 @@ export function reportError(thrown: unknown, options: ReportOptions): number {
     const { code, message, fix } = error;
     stdout.write(`${mask(JSON.stringify({ event: 'error', code, message, fix }))}\n`);
   }
+  const shown = (text: string) => visible(mask(text));
   const head = `polaris-push: ${paint.red(`[${error.code}]`)} ${error.message}`;
   const [advice = '', ...commands] = error.fix.split('\n');
-  stderr.write(`${wrap(mask(head), WIDTH, '  ')}\n${wrap(mask(`${paint.bold('fix:')} ${advice}`), WIDTH, '  ')}\n`);
+  stderr.write(`${wrap(shown(head), WIDTH, '  ')}\n${wrap(shown(`${paint.bold('fix:')} ${advice}`), WIDTH, '  ')}\n`);
   // Verbatim, as they are there to be copied.
-  for (const command of commands) stderr.write(`  ${mask(command)}\n`);
-  if (options.debug) stderr.write(`${mask(traceOf(thrown))}\n`);
+  for (const command of commands) stderr.write(`  ${shown(command)}\n`);
+  if (options.debug) stderr.write(`${shown(traceOf(thrown))}\n`);
   return error.spec.exitCode;
 }
 

@@ -1,4 +1,5 @@
 import type { Secrets } from '../runtime/secrets.ts';
+import { visible } from '../runtime/visible.ts';
 
 /** A stream to write to: standard output or error, but for tests. */
 export interface TextStream {
@@ -62,7 +63,7 @@ export function createOut(
     paint: paintFor(!json && isColoured(stream, options.env)),
     width: widthOf(stream),
     line: (text = '') => {
-      if (!json) stream.write(`${secrets.mask(text)}\n`);
+      if (!json) stream.write(`${visible(secrets.mask(text))}\n`);
     },
     event: (event, fields = {}) => {
       if (json) stream.write(`${secrets.mask(JSON.stringify({ event, ...fields }))}\n`);

@@ -29,6 +29,12 @@ describe('Output', () => {
     expect(setUp(true, true).out.paint.red('x')).toBe('x');
   });
 
+  test('gives a terminal nothing to act upon but its own colours', () => {
+    const { out, written } = setUp(false, true);
+    out.line(`${out.paint.red('parked')} sales.\u001b[2J\u009b\u202ex`);
+    expect(written).toEqual([`\u001B[31mparked\u001B[39m ${String.raw`sales.\u001b[2J\u009b\u202ex`}\n`]);
+  });
+
   test('is 80 columns wide without a terminal, and as wide as that within bounds', () => {
     expect(widthOf({ write })).toBe(80);
     expect([20, 90, 300].map((columns) => widthOf({ write, isTTY: true, columns }))).toEqual([40, 90, 100]);

@@ -135,6 +135,14 @@ describe('The text format', () => {
     expect(written[0]).toMatch(/^\d\d:\d\d:\d\d /);
   });
 
+  test('gives a terminal nothing to act upon', () => {
+    const { log, written } = setUp({ format: 'text' });
+    const evil = 'a\u001b[2J\u009b2J\u202e';
+    log.warn('parked', { table: evil, error: new Error(evil), list: [evil], note: `two ${evil}` });
+    expect(written[0]).toMatch(/^\P{C}+\n$/u);
+    expect(written[0]).toContain(String.raw`a\u001b[2J\u009b2J\u202e`);
+  });
+
   test('has colours when asked', () => {
     const line = { level: 'warn', time: '2026-01-01T12:00:00.000Z', event: 'x' } as const;
     expect(textLine(line, true)).toContain('\u001B[33mWARN \u001B[0m');
