@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,16 +24,22 @@ async function installed() {
   return { home, [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
 }
 
-test('the packed package runs by itself: help, version, schema', { timeout: 120_000 }, async () => {
-  await using folder = await installed();
-  const main = join(folder.home, 'dist', 'src', 'main.js');
-  const run = async (...argv: string[]) => (await exec(main, argv, { cwd: folder.home })).stdout;
-  expect(await run('--help')).toContain('Usage: polaris-push <command>');
-  expect(await run('--version')).toMatch(/^\d+\.\d+\.\d+\n$/);
-  expect(await run('status', '--help')).toContain('--limit');
-  // The schema takes the configuration and every connector along.
-  expect(JSON.parse(await run('config', 'schema'))).toHaveProperty('properties.source');
-});
+test(
+  'the packed package runs by itself: help, version, schema, and it has the status page',
+  { timeout: 120_000 },
+  async () => {
+    await using folder = await installed();
+    const main = join(folder.home, 'dist', 'src', 'main.js');
+    const run = async (...argv: string[]) => (await exec(main, argv, { cwd: folder.home })).stdout;
+    expect(await run('--help')).toContain('Usage: polaris-push <command>');
+    expect(await run('--version')).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect(await run('status', '--help')).toContain('--limit');
+    for (const name of await readdir(join(ROOT, 'src', 'observe', 'page')))
+      expect([name, existsSync(join(folder.home, 'dist', 'src', 'observe', 'page', name))]).toEqual([name, true]);
+    // The schema takes the configuration and every connector along.
+    expect(JSON.parse(await run('config', 'schema'))).toHaveProperty('properties.source');
+  },
+);
 
 test('the packed package holds no tests, fixtures or sources', { timeout: 120_000 }, async () => {
   const { stdout } = await exec('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: ROOT });
