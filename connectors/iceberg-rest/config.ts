@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import { extraHeaders, httpTimeouts, tlsConfig, webAddress, type HttpTimeouts } from '../../src/runtime/http-schema.ts';
+import {
+  extraHeaders,
+  httpTimeouts,
+  tlsConfig,
+  webAddress,
+  webhookSecret,
+  type HttpTimeouts,
+} from '../../src/runtime/http-schema.ts';
 import { duration, secret, size } from '../../src/runtime/schema.ts';
 
 /** How the agent proves to the catalog who it is. */
@@ -185,7 +192,7 @@ const pollConfig = z
 
 const webhookConfig = z
   .strictObject({
-    secret: secret().describe(
+    secret: webhookSecret().describe(
       'Signs the deliveries (HMAC), as in Standard Webhooks: `whsec_` and Base64, or any text.',
     ),
     max_body: size().prefault('256KiB').describe('A larger delivery is refused.'),

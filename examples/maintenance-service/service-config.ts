@@ -6,7 +6,8 @@ import { settle } from '../../src/config/secret-files.ts';
 import { substitute } from '../../src/config/variables.ts';
 import { PushError } from '../../src/errors/errors.ts';
 import { targetConfig } from '../../src/polaris/config.ts';
-import { duration, secret } from '../../src/runtime/schema.ts';
+import { webhookSecret } from '../../src/runtime/http-schema.ts';
+import { duration } from '../../src/runtime/schema.ts';
 import type { Secrets } from '../../src/runtime/secrets.ts';
 
 const LISTEN = /^(.+):([0-9]{1,5})$/;
@@ -18,7 +19,7 @@ const webhook = z
       .regex(LISTEN, { error: 'expected an address and a port, such as 127.0.0.1:9080' })
       .refine((text) => Number(LISTEN.exec(text)?.[2] ?? 0) <= 65_535, { error: 'a port is at most 65535' })
       .describe('Where the agent sends events to: http://<listen>/events, without TLS.'),
-    secret: secret().describe("The secret of the agent's sink."),
+    secret: webhookSecret().describe("The secret of the agent's sink."),
   })
   .transform(({ listen, secret: shared }) => {
     const [, host = '', port] = LISTEN.exec(listen) ?? [];

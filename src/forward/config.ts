@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { extraHeaders, tlsConfig, webAddress } from '../runtime/http-schema.ts';
+import { extraHeaders, tlsConfig, webAddress, webhookSecret } from '../runtime/http-schema.ts';
 import { duration, secret } from '../runtime/schema.ts';
 
 /** What the outbox and the forwarder need to know of a sink. */
@@ -72,19 +72,14 @@ const shared = (kind: string) => ({
     .default(10),
 });
 
-/** Base64 of 24 to 64 bytes, as Standard Webhooks writes secrets. */
-const WRITTEN_SECRET = /^whsec_[A-Za-z0-9+/]{32,86}={0,2}$/;
-
 const webhookConfig = z
   .strictObject({
     kind: z.literal('webhook').describe('HTTP requests, signed as Standard Webhooks has it.'),
     ...shared('webhook'),
     url: webAddress().describe('Where each event is POSTed to.'),
-    secret: secret()
-      .refine((text) => (text.startsWith('whsec_') ? WRITTEN_SECRET.test(text) : text.length >= 16), {
-        error: 'expected whsec_ and base64 of 24 to 64 bytes, or any other text of at least 16 characters',
-      })
-      .describe('What requests are signed with: whsec_ and base64, or a text that is taken as it is.'),
+    secret: webhookSecret().describe(
+      'What requests are signed with: whsec_ and base64, or a text that is taken as it is.',
+    ),
     headers: extraHeaders(['webhook-id', 'webhook-timestamp', 'webhook-signature']).describe(
       'Extra headers of every request, for a gateway before the receiver.',
     ),

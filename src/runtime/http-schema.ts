@@ -33,6 +33,18 @@ export const webAddress = () =>
     if (url.search !== '' || url.hash !== '') refuse('expected an address without ? and #');
   });
 
+/** Base64 of 24 to 64 bytes, as Standard Webhooks writes secrets. */
+const WRITTEN_SECRET = /^whsec_[A-Za-z0-9+/]{32,86}={0,2}$/;
+
+/**
+ * What signs webhooks. Anything else behind `whsec_` would decode to few bytes or none, and anybody can sign with no key;
+ * a short text can be guessed from one signed request.
+ */
+export const webhookSecret = () =>
+  secret().refine((text) => (text.startsWith('whsec_') ? WRITTEN_SECRET.test(text) : text.length >= 16), {
+    error: 'expected whsec_ and base64 of 24 to 64 bytes, or any other text of at least 16 characters',
+  });
+
 /** The value of a header. */
 export const headerValue = () => z.string().regex(HEADER_VALUE, { error: NOT_A_VALUE });
 

@@ -11,6 +11,8 @@ function problems(changes: Readonly<Record<string, unknown>>): readonly string[]
   return (error?.issues ?? []).map(({ path, message }) => `${path.join('.')}: ${message}`);
 }
 
+const NO_WEBHOOK_SECRET = 'expected whsec_ and base64 of 24 to 64 bytes, or any other text of at least 16 characters';
+
 describe('The configuration of an Iceberg REST source', () => {
   test('needs an address alone', () => {
     expect(parsed()).toEqual({
@@ -29,8 +31,9 @@ describe('The configuration of an Iceberg REST source', () => {
   });
 
   test('takes a webhook with a limit of its bodies', () => {
-    const { webhook } = parsed({ webhook: { secret: 'whsec_abcd' } });
-    expect(webhook).toEqual({ secret: 'whsec_abcd', maxBodyBytes: 256 * 1024 });
+    const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
+    const { webhook } = parsed({ webhook: { secret } });
+    expect(webhook).toEqual({ secret, maxBodyBytes: 256 * 1024 });
   });
 
   test('takes a token as it is, or in a file that is read again', () => {
@@ -78,6 +81,9 @@ describe('The configuration of an Iceberg REST source', () => {
     [{ auth: { type: 'basic' } }, 'auth.type: expected type: none, bearer, oauth2, token-exchange or sigv4'],
     [{ uri: 'https://user:pass@catalog.example.com' }, 'uri: put credentials under auth, not into the address'],
     [{ uri: 'catalog.example.com' }, 'uri: expected an http:// or https:// address'],
+    [{ webhook: { secret: 'whsec_' } }, `webhook.secret: ${NO_WEBHOOK_SECRET}`],
+    [{ webhook: { secret: 'whsec_!!' } }, `webhook.secret: ${NO_WEBHOOK_SECRET}`],
+    [{ webhook: { secret: 'short' } }, `webhook.secret: ${NO_WEBHOOK_SECRET}`],
     [{ headers: { Authorization: 'x' } }, 'headers.Authorization: this header is set by polaris-push itself'],
     [{ headers: { 'x-amz-date': 'x' } }, 'headers.x-amz-date: this header is set by polaris-push itself'],
   ] as const)('says what is wrong with %j', ([changes, problem]) => {
