@@ -7,7 +7,7 @@ import type { AskOptions, Loaded, LoadOptions, RestCatalog } from './catalog.ts'
 import type { Question, RestClient } from './client.ts';
 import type { RestConfig } from './config.ts';
 import { CatalogDirectory, ENDPOINTS, type Directory } from './directory.ts';
-import type { RestAnswer } from './failure.ts';
+import { isDenial, type RestAnswer } from './failure.ts';
 import type { RestMeter } from './meter.ts';
 import { pagesOf } from './pages.ts';
 import { parseJson, readProblem, record, text } from './problem.ts';
@@ -42,6 +42,8 @@ export class HttpCatalog implements ListedCatalog {
   readonly #options: HttpCatalogOptions;
   /** The catalog refuses to look below a namespace, as it has no levels. */
   #flat = false;
+  /** Namespaces that may not be looked into, as JSON. */
+  readonly #closed = new Set<string>();
   /** The catalog told no endpoints, and turned out to have none for views. */
   #viewless = false;
 
@@ -194,7 +196,7 @@ export class HttpCatalog implements ListedCatalog {
     return directory;
   }
 
-  /** The children of a namespace that was listed: none if it was dropped meanwhile, or if the catalog has no levels. */
+  /** The children of a namespace that was listed: none if it was dropped meanwhile, if they are denied, or if the catalog has no levels. */
   async #below(namespace: readonly string[], signal: AbortSignal): Promise<readonly (readonly string[])[]> {
     if (this.#flat) return [];
     try {
@@ -203,6 +205,13 @@ export class HttpCatalog implements ListedCatalog {
       if (error instanceof PushError && error.code === 'REST_NAME_NOT_ADDRESSABLE') {
         // Nothing can be asked of it, so it can hold nothing for us.
         this.#options.log.warn('namespace-not-addressable', { namespace, error });
+        return [];
+      }
+      if (isDenial(error)) {
+        // Whoever looks at the names again and again would be told again and again.
+        const level = this.#closed.has(JSON.stringify(namespace)) ? 'debug' : 'warn';
+        this.#closed.add(JSON.stringify(namespace));
+        this.#options.log[level]('namespaces-not-listed', { below: namespace, error });
         return [];
       }
       if (!(error instanceof NoLevels)) throw error;

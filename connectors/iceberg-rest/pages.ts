@@ -2,7 +2,7 @@ import { PushError } from '../../src/errors/errors.ts';
 import type { RestClient } from './client.ts';
 import type { RestAnswer } from './failure.ts';
 import type { RequestKind } from './meter.ts';
-import { parseJson, record, text } from './problem.ts';
+import { parseJson, record } from './problem.ts';
 
 const PAGE_SIZE = 1000;
 /** Servers may ignore paging, so one answer may hold all names of a large namespace. */
@@ -51,7 +51,11 @@ export async function* pagesOf<Item>(
     for (const item of fresh) seen.add(idOf(item));
     if (fresh.length > 0) yield fresh;
     barren = fresh.length > 0 ? 0 : barren + 1;
-    token = text(page['next-page-token']) ?? '';
+    const next = page['next-page-token'] ?? '';
+    // Taken for the end, it would say that what is on the next page is not there.
+    if (typeof next !== 'string')
+      throw new PushError('REST_NOT_A_CATALOG', `While ${doing}: the next-page-token is no text.`);
+    token = next;
     if (tokens.has(token)) throw endless(doing, 'a page token came back that had been used before');
     if (barren >= BARREN_PAGES) throw endless(doing, `${BARREN_PAGES} pages in a row brought nothing new`);
     if (token !== '') tokens.add(token);

@@ -207,6 +207,20 @@ describe('A listing', () => {
     expect(pages).toBe(11);
   });
 
+  test.for([2, { after: 't4' }, ['t4'], true])(
+    'whose cursor is no text, such as %j, is an error, not its end',
+    async (next) => {
+      // The table is on the next page, and denied: cut here, the listing would say that it is gone.
+      await using world = await ScriptedWorld.start({
+        ...SMALL,
+        [PATHS.tables]: json({ identifiers: named(0, 5), 'next-page-token': next }),
+        [PATHS.orders]: icebergError(404, 'NoSuchTableException', 'Table does not exist'),
+      });
+      const connector = await world.connector();
+      await expect(connector.resolve([orders], never)).rejects.toMatchObject({ code: 'REST_NOT_A_CATALOG' });
+    },
+  );
+
   test('may have empty pages in between', async () => {
     await using world = await ScriptedWorld.start({
       ...SMALL,
@@ -230,6 +244,25 @@ describe('A listing', () => {
     // What it says of levels proves nothing, so nothing below one is absent on its word.
     await expect(connector.resolve([table('sales', 'deep', 'x')], never)).rejects.toMatchObject({
       code: 'REST_FAILED',
+    });
+  });
+
+  test('of namespaces below one that may not be looked into holds up none of the others', async () => {
+    const answers: Readonly<Record<string, ReturnType<typeof json>>> = {
+      '': json({ namespaces: [['ops'], ['sales']] }),
+      ops: icebergError(403, 'ForbiddenException', 'not authorized for op LIST_NAMESPACES'),
+    };
+    await using world = await ScriptedWorld.start({
+      ...SMALL,
+      [PATHS.namespaces]: (_seen, query) => answers[query.get('parent') ?? ''] ?? json({ namespaces: [] }),
+      'v1/ws/namespaces/ops/tables': json({ identifiers: [] }),
+    });
+    const connector = await world.connector();
+    expect(await listAll(connector)).toMatchObject([{ kind: 'present', table: orders }]);
+    expect(world.log.lines).toContainEqual(expect.objectContaining({ level: 'warn', event: 'namespaces-not-listed' }));
+    // That says nothing of what is there.
+    await expect(connector.resolve([table('ops', 'eu', 'trips')], never)).rejects.toMatchObject({
+      code: 'REST_FORBIDDEN',
     });
   });
 
