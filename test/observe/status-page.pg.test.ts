@@ -1,11 +1,16 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { freePort } from '../../examples/quickstart/postgres.ts';
 import type { NotificationAnswer, StatusAnswer, TableAnswer, TablesAnswer } from '../../src/observe/api-schema.ts';
+import { blocksOf } from '../docs/blocks.ts';
 import { Agent } from '../faults/agent.ts';
 import { CATALOG, eventually, openWorld } from '../pipeline/world.ts';
+
+const exec = promisify(execFile);
 
 const TOKEN = 'MARKED-token-of-the-server';
 const ADMIN = 'MARKED-token-of-admins';
@@ -38,6 +43,11 @@ test('a running agent shows how it stands, and lets a held DROP go when the page
 
   const page = await ask('/');
   expect([page.status, await page.text()]).toEqual([200, expect.stringContaining('<title>polaris-push</title>')]);
+  // What it shows may be a moment old.
+  await eventually(async () => {
+    const { targets } = await get<StatusAnswer>('status');
+    return targets[0]?.tables.delivered === 1 ? undefined : JSON.stringify(targets);
+  }, 40_000);
   const status = await get<StatusAnswer>('status');
   expect(status).toMatchObject({
     admin: true,
@@ -57,14 +67,19 @@ test('a running agent shows how it stands, and lets a held DROP go when the page
   await world.writer.dropTable('sales.orders');
   await eventually(async () => {
     const { tables } = await get<TablesAnswer>('tables?state=held');
-    return tables.length === 1 ? undefined : JSON.stringify(tables);
+    const { targets } = await get<StatusAnswer>('status');
+    return tables.length === 1 && targets[0]?.tables.held === 1 ? undefined : JSON.stringify([tables, targets]);
   }, 40_000);
-  const release = await ask('/api/v1/drops/release', {
-    method: 'POST',
-    headers: { 'x-admin-token': ADMIN, 'content-type': 'application/json' },
-    body: JSON.stringify({ tables: ['sales.orders'] }),
-  });
-  expect([release.status, await release.json()]).toMatchObject([202, { tables: 1 }]);
+  // As the page of the documentation shows it.
+  const [shown = ''] = blocksOf('sh').flatMap(({ page: path, text }) => (path === 'docs/status-page.md' ? [text] : []));
+  const script = shown.replaceAll('127.0.0.1:9184', `127.0.0.1:${port}`);
+  const { stdout } = await exec('sh', ['-ec', script], { env: { ...process.env, TOKEN, ADMIN_TOKEN: ADMIN } });
+  expect(
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown),
+  ).toMatchObject([{ source: { state: 'following' }, targets: [{ tables: { held: 1 } }] }, { tables: 1 }]);
   await world.equal();
   await eventually(async () => {
     const { notifications } = await get<{ notifications: NotificationAnswer[] }>('notifications?limit=1');
