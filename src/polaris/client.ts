@@ -126,6 +126,7 @@ class PolarisTarget implements Target {
         path: `${path}/notifications`,
         body: encodeNotification(notification),
         maxBodyBytes: MAX_ERROR_BYTES,
+        table: notification.table,
       },
       signal,
     );

@@ -1,4 +1,6 @@
 import hyperid from 'hyperid';
+import { showTable } from '../core/table.ts';
+import type { TableIdentifier } from '../core/types.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Redactor } from '../runtime/redact.ts';
@@ -27,6 +29,8 @@ export type ApiRequest = {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly body?: string | undefined;
   readonly maxBodyBytes: number;
+  /** The table that it is about, for the log: with the request's id it leads to Polaris's own log. */
+  readonly table?: TableIdentifier | undefined;
 };
 
 export type Reply =
@@ -137,6 +141,7 @@ export class Session implements AsyncDisposable {
     this.#options.onRequest?.({ kind: request.kind, status, ms });
     this.log.debug('polaris-request', {
       kind: request.kind,
+      table: request.table && showTable(request.table),
       method: request.method,
       path: request.path,
       requestId,

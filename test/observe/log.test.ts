@@ -1,8 +1,14 @@
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { PushError } from '../../src/errors/errors.ts';
 import { createLog, type LogOptions } from '../../src/observe/log.ts';
 import { textLine } from '../../src/observe/text-line.ts';
+import { openPolaris } from '../../src/polaris/client.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
 import { Secrets } from '../../src/runtime/secrets.ts';
+import { ROOT } from '../docs/root.ts';
+import { configured, notification, polaris, StandIn } from '../polaris/stand-in.ts';
 import { ManualClock } from '../runtime/manual-clock.ts';
 
 function setUp(options: Partial<LogOptions> = {}) {
@@ -147,5 +153,38 @@ describe('The text format', () => {
     const line = { level: 'warn', time: '2026-01-01T12:00:00.000Z', event: 'x' } as const;
     expect(textLine(line, true)).toContain('\u001B[33mWARN \u001B[0m');
     expect(textLine(line, false)).not.toContain('\u001B');
+  });
+});
+
+describe('A request to Polaris', () => {
+  test('is found in its log again, by the id that it carried; and the line names target and table', async () => {
+    const { log, lines } = setUp({ level: 'debug' });
+    await using server = await StandIn.start(polaris());
+    await using target = await openPolaris(configured(server.port), { clock: systemClock, log });
+    await target.notify(notification(), new AbortController().signal);
+    const sent = server.seen.find(({ path }) => path.endsWith('/notifications'));
+    expect(lines().find(({ kind }) => kind === 'notify')).toMatchObject({
+      event: 'polaris-request',
+      target: 'main',
+      table: 'sales.orders',
+      requestId: sent?.headers['x-request-id'],
+      status: 204,
+    });
+  });
+});
+
+describe('Names of events', () => {
+  /** Every call of a log in what we ship, with the name of its event. */
+  const names = globSync(['src/**/*.ts', 'connectors/**/*.ts'], { cwd: ROOT }).flatMap((path) =>
+    [
+      ...readFileSync(join(ROOT, path), 'utf8').matchAll(
+        /\blog(?:\[[^\]]+\]|\.(?:debug|info|warn|error))\(\s*(['"`])(.*?)\1/g,
+      ),
+    ].map(([, , name = '']) => ({ path, name })),
+  );
+
+  test('are stable: a fixed text in kebab-case, so that alerts and searches can rely on them', () => {
+    expect(names.length).toBeGreaterThan(50);
+    expect(names.filter(({ name }) => !/^[a-z]+(?:-[a-z0-9]+)*$/.test(name))).toEqual([]);
   });
 });
