@@ -7,7 +7,7 @@ import { refusedEvents, type RefusedEvent } from './events.ts';
 import type { Frame } from './frame.ts';
 import { standingOf, type ParkedTable, type PendingTable, type SkippedTable, type Standing } from './standing.ts';
 import { wrap, type Out } from './terminal.ts';
-import { ago, count, number } from './wording.ts';
+import { ago, count, number, short } from './wording.ts';
 
 type StatusOptions = { readonly limit: number };
 
@@ -75,7 +75,7 @@ function forwarding(outbox: OutboxReader, config: CommandContext['config'], show
     });
     const since = oldest === undefined ? '' : `, the oldest recorded ${ago(oldest, nowMs)}`;
     out.line(out.paint.bold(`sink ${sink} (${kind ?? 'not in the configuration'})`));
-    out.line(`  ${count(waiting, 'event')} waiting${since}; ${number(buried)} refused`);
+    out.line(`  ${wrap(`${count(waiting, 'event')} waiting${since}; ${number(buried)} refused`, out.width, '  ')}`);
     if (kind === undefined)
       out.line(`  forget them: polaris-push events discard --sink ${sink} --all --waiting --config …`);
     if (buried > 0) showRefused(refusedEvents(outbox, sink), showing);
@@ -109,7 +109,7 @@ export function showStanding(standing: Standing, { out, nowMs, limit }: Showing)
   const { paint } = out;
   const newest =
     newestDelivery === undefined ? 'nothing delivered yet' : `newest delivery ${ago(newestDelivery, nowMs)}`;
-  out.line(paint.bold(`target ${target}: ${count(totals.entries, 'table')}, ${newest}`));
+  out.line(paint.bold(wrap(`target ${target}: ${count(totals.entries, 'table')}, ${newest}`, out.width, '  ')));
   const held = parked.filter(({ state }) => state === 'held').length;
   const columns = [
     ['delivered', totals.delivered, paint.green],
@@ -122,7 +122,15 @@ export function showStanding(standing: Standing, { out, nowMs, limit }: Showing)
     const cell = `${number(amount)} ${name}`;
     return (amount === 0 ? cell : colour(cell)) + ' '.repeat(Math.max(2, 15 - cell.length));
   });
-  out.line(`  ${cells.join('').trimEnd()}`);
+  // Each is 15 wide.
+  const perLine = Math.max(1, Math.floor((out.width - 2) / 15));
+  for (let i = 0; i < cells.length; i += perLine)
+    out.line(
+      `  ${cells
+        .slice(i, i + perLine)
+        .join('')
+        .trimEnd()}`,
+    );
   showParked(parked, { out, nowMs, limit });
   showPending(pending, { out, limit });
   showSkipped(skipped, { out, limit });
@@ -140,33 +148,42 @@ type Showing = {
 function showParked(parked: readonly ParkedTable[], { out, nowMs, limit }: Showing): void {
   for (const [code, tables] of Map.groupBy(parked, (table) => table.code)) {
     const { summary, fix } = PARKED[code];
+    const [first] = tables;
+    // One cause often has many tables, of which Polaris says the same.
+    const isShared = tables.length > 1 && tables.every(({ detail }) => detail === first?.detail);
+    out.line();
     out.line(`  ${out.paint.red(`${code} (${number(tables.length)})`)}`);
     out.line(`    ${wrap(summary, out.width, '    ')}`);
+    if (isShared) out.line(`    ${wrap(first?.detail ?? '', out.width, '    ')}`);
     out.line(`    ${wrap(`fix: ${fix}`, out.width, '    ')}`);
-    for (const { table, type, since, detail } of tables.slice(0, limit))
-      out.line(`    - ${wrap(`${table}: ${type}, since ${ago(since, nowMs)}: ${detail}`, out.width, '      ')}`);
+    for (const { table, type, since, detail } of tables.slice(0, limit)) {
+      const what = `${short(table)}: ${type}, since ${ago(since, nowMs)}${isShared ? '' : `: ${detail}`}`;
+      out.line(`    - ${wrap(what, out.width, '      ')}`);
+    }
     showRest(tables.length - limit, out);
   }
 }
 
 function showPending(pending: readonly PendingTable[], { out, limit }: Omit<Showing, 'nowMs'>): void {
   if (pending.length === 0) return;
+  out.line();
   out.line(`  ${out.paint.yellow(`pending (${number(pending.length)})`)}`);
   for (const { table, hints, open } of pending.slice(0, limit)) {
     const work = [
       ...(hints > 0 ? [`${count(hints, 'change')} to look at`] : []),
       ...(open === undefined ? [] : [`${open} sent, its answer not known`]),
     ];
-    out.line(`    - ${wrap(`${table}: ${work.join(', ')}`, out.width, '      ')}`);
+    out.line(`    - ${wrap(`${short(table)}: ${work.join(', ')}`, out.width, '      ')}`);
   }
   showRest(pending.length - limit, out);
 }
 
 function showSkipped(skipped: readonly SkippedTable[], { out, limit }: Omit<Showing, 'nowMs'>): void {
   for (const [reason, tables] of Map.groupBy(skipped, (table) => table.reason)) {
+    out.line();
     out.line(`  ${out.paint.dim(`skipped (${number(tables.length)})`)}`);
     out.line(`    ${wrap(reason, out.width, '    ')}`);
-    for (const { table } of tables.slice(0, limit)) out.line(`    - ${table}`);
+    for (const { table } of tables.slice(0, limit)) out.line(`    - ${short(table)}`);
     showRest(tables.length - limit, out);
   }
 }

@@ -6,6 +6,10 @@ export const number = (amount: number): string => amount.toLocaleString('en');
 /** `1 table`, `2 tables`. */
 export const count = (amount: number, noun: string): string => `${number(amount)} ${noun}${amount === 1 ? '' : 's'}`;
 
+/** A name that fills screens is cut; --json has all of it. */
+export const short = (name: string): string => (name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME)}…` : name);
+const LONGEST_NAME = 160;
+
 /** `3 h ago`, in the largest unit that still says something. */
 export function ago(then: EpochMillis, now: EpochMillis): string {
   const seconds = Math.max(0, Math.round((now - then) / 1000));

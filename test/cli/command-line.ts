@@ -11,14 +11,16 @@ export type Options = {
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** Whether the outputs are terminals. */
   readonly isTTY?: boolean | undefined;
+  /** How wide they are; 80 unless told. */
+  readonly columns?: number | undefined;
 };
 
 /** Doors to the outside that keep what was written. */
-export function recordingIo(doors: Partial<Io> = {}, isTTY: boolean = false) {
+export function recordingIo(doors: Partial<Io> = {}, isTTY: boolean = false, columns: number = 80) {
   const written = { stdout: '', stderr: '' };
   const stream = (name: 'stdout' | 'stderr') => ({
     isTTY,
-    columns: 80,
+    columns,
     write: (text: string) => {
       written[name] += text;
     },
@@ -39,8 +41,8 @@ export function recordingIo(doors: Partial<Io> = {}, isTTY: boolean = false) {
 }
 
 /** Runs a command line within this process. */
-export async function run(argv: readonly string[], { env = {}, isTTY = false }: Options = {}): Promise<Ran> {
-  const { io, written } = recordingIo({ env }, isTTY);
+export async function run(argv: readonly string[], { env = {}, isTTY = false, columns }: Options = {}): Promise<Ran> {
+  const { io, written } = recordingIo({ env }, isTTY, columns);
   const exitCode = await runCli(argv, io);
   return { exitCode, ...written };
 }

@@ -81,6 +81,31 @@ describe('status', () => {
     expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 
+  test('says once what Polaris says of all tables of a cause, and cuts a name that would fill the screen', async () => {
+    const now = Date.now();
+    const alike = (name: string): readonly EntryRecord[] =>
+      parked(name, 'REFUSED', now).map((record) =>
+        record.kind === 'parked' ? { ...record, parked: { ...record.parked, detail: 'No luck.' } } : record,
+      );
+    await using agent = await stopped(alike('a'), alike('x'.repeat(3000)));
+    const { stdout } = await run(['status', '--config', agent.config]);
+    expect(stdout.match(/No luck\./g)).toHaveLength(1);
+    expect(stdout).toContain('- sales.a: CREATE, since 0 s ago\n');
+    expect(stdout).toMatch(/x…:\s+CREATE/);
+    expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThan(200);
+  });
+
+  test('fits 40 columns', async () => {
+    await using agent = await stopped(delivered('orders', Date.now()), parked('a', 'LOCATION_NOT_ALLOWED', 1), [
+      seen('b'),
+    ]);
+    const { stdout } = await run(['status', '--config', agent.config], { isTTY: true, columns: 40 });
+    // oxlint-disable-next-line no-control-regex -- colours have no width
+    const seenText = stdout.replaceAll(/\u001B\[\d+m/g, '');
+    expect(Math.max(...seenText.split('\n').map((line) => line.length))).toBeLessThanOrEqual(40);
+    expect(seenText).toContain('  1 delivered    1 pending\n  1 parked       0 held\n  0 skipped\n');
+  });
+
   test('names so many tables per group as --limit says, and counts the rest', async () => {
     await using agent = await stopped(...['a', 'b', 'c'].map((name) => skipped(name, 'a view')));
     const { stdout } = await run(['status', '--config', agent.config, '--limit', '1']);
