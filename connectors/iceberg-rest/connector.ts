@@ -53,10 +53,14 @@ export async function openRest(config: RestConfig, deps: ConnectorDeps): Promise
   const isPolled = () => watches > 0;
   return {
     source: sourceOf(config),
+    get identity() {
+      const { prefix } = catalog.directory;
+      return prefix === undefined ? undefined : `prefix ${prefix}`;
+    },
     prepare: async (signal) => {
       signal.throwIfAborted();
       // There is no stream to make: what changed is found by comparing with what the list read.
-      await catalog.directory.read(signal);
+      await catalog.directory.renew(signal);
     },
     list: (signal) => listTables({ config, deps, catalog, known, reader, views, isPolled }, signal),
     watch: async function* (_after, signal): AsyncGenerator<Delivery, void, undefined> {

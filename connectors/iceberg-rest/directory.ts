@@ -9,6 +9,8 @@ import { parseJson, readProblem, record, text } from './problem.ts';
 export type Directory = {
   /** Where its resources are, percent-encoded: `https://catalog.example.com/v1` or `…/v1/{prefix}`. */
   readonly root: string;
+  /** As the catalog names it; undefined for one without. */
+  readonly prefix: string | undefined;
   /** What stands between two namespace levels in a path, percent-encoded. */
   readonly separator: string;
   /** What it offers, in a normal form; undefined where it doesn't tell. */
@@ -26,22 +28,41 @@ export const ENDPOINTS = {
 
 const MAX_CONFIG_BYTES = 1024 * 1024;
 
-/** Asked for once and kept, until something raises the suspicion that the catalog was made anew under another prefix. */
+/**
+ * Asked for once and kept, until something raises the suspicion that the catalog was made anew under another prefix. What
+ * such a catalog lacks was never dropped, so nothing is asked of it before `renew`.
+ */
 export class CatalogDirectory implements Disposable {
   readonly #client: RestClient;
   readonly #config: RestConfig;
   readonly #closing = new AbortController();
   readonly #asking = new SingleFlight(() => this.#ask());
   #known: Directory | undefined;
+  /** What `renew` brought last. */
+  #accepted: Directory | undefined;
 
   constructor(client: RestClient, config: RestConfig) {
     this.#client = client;
     this.#config = config;
   }
 
+  /** The prefix, which tells the catalog from another one of the same name where it is made of an id (Lakekeeper). */
+  get prefix(): string | undefined {
+    return this.#accepted?.prefix;
+  }
+
   /** Throws `PushError`, or the signal's reason. */
   async read(signal: AbortSignal): Promise<Directory> {
-    return this.#known ?? (await this.#asking.join(signal));
+    const directory = this.#known ?? (await this.#asking.join(signal));
+    if (this.#accepted === undefined || directory.prefix === this.#accepted.prefix) return directory;
+    const [now, before] = [directory, this.#accepted].map(({ prefix }) => JSON.stringify(prefix ?? ''));
+    const fix = 'Nothing, if that was meant: it is followed anew, and DROPs wait for `polaris-push drops release`.';
+    throw new PushError('REST_WAREHOUSE_UNKNOWN', `Its prefix was ${before} and is ${now}: it was made anew.`, { fix });
+  }
+
+  /** Asks anew, and takes the catalog for what it says. Throws `PushError`, or the signal's reason. */
+  async renew(signal: AbortSignal): Promise<void> {
+    this.#accepted = await this.#asking.join(signal);
   }
 
   /** The next read asks the catalog again. */
@@ -94,6 +115,7 @@ export function readDirectory(body: string, uri: string): Directory | undefined 
   const moved = text(overrides['uri']);
   const base = moved === undefined ? uri : movedTo(moved, uri);
   return {
+    prefix,
     root: `${base}/v1${prefix === undefined ? '' : `/${encodePrefix(prefix)}`}`,
     separator: encodeSeparator(text(properties['namespace-separator']) ?? DEFAULT_SEPARATOR),
     endpoints: Array.isArray(endpoints) && endpoints.length > 0 ? new Set(endpoints.map(normalised)) : undefined,

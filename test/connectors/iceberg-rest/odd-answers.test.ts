@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { PushError } from '../../../src/errors/errors.ts';
+import type { Seen } from '../../polaris/stand-in.ts';
 import {
   CONFIG,
   html,
@@ -414,5 +415,29 @@ describe('The catalog’s configuration', () => {
     const connector = await world.connector({ warehouse: undefined });
     await Promise.all(Array.from({ length: 10 }, () => connector.resolve([orders], never)));
     expect(world.paths.filter((path) => path.startsWith(PATHS.config))).toEqual([PATHS.config]);
+  });
+
+  test('that names another prefix is another catalog, of which nothing is asked before the source is prepared anew', async () => {
+    const gone = icebergError(404, 'NoSuchWarehouseException', 'no such warehouse');
+    let script: Script = SMALL;
+    const ask = (path: string) => (seen: Seen, query: URLSearchParams) => {
+      const answer = script[path] ?? gone;
+      return typeof answer === 'function' ? answer(seen, query) : answer;
+    };
+    const again = 'v1/again/namespaces';
+    await using world = await ScriptedWorld.start(
+      Object.fromEntries([...Object.values(PATHS), again].map((path) => [path, ask(path)])),
+    );
+    const connector = await world.connector();
+    await connector.prepare(never);
+    expect(connector.identity).toBe('prefix ws');
+    expect(await connector.resolve([orders], never)).toMatchObject([{ kind: 'present' }]);
+    // Deleted, and made anew under its name: empty.
+    script = { [PATHS.config]: json({ overrides: { prefix: 'again' } }), [again]: json({ namespaces: [] }) };
+    for (let i = 0; i < 3; i++)
+      await expect(connector.resolve([orders], never)).rejects.toMatchObject({ code: 'REST_WAREHOUSE_UNKNOWN' });
+    await connector.prepare(never);
+    expect(connector.identity).toBe('prefix again');
+    expect(await connector.resolve([orders], never)).toMatchObject([{ kind: 'absent' }]);
   });
 });
