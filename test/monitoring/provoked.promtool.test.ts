@@ -88,13 +88,12 @@ test('a token that is refused from now on fires, and so does the target', async 
   await using parts = await watched({ emulator: { tokenLifetimeSeconds: 5 } });
   const { world, agent, writer, port, before } = parts;
   using _ = ending(world.emulator.intercept(({ kind }) => (kind === 'token' ? { status: 401, body: {} } : 'pass')));
-  // A token is renewed when one is needed.
-  await eventually('the token has ended', async () => {
-    await writer.commit('sales.orders');
-    return agent.log.some(({ event }) => event === 'token-refused');
+  // A token is renewed when one is needed, and the last one is good until it ends.
+  await eventually('the target works for nobody', async () => {
+    for (const table of TABLES) await writer.commit(table);
+    return agent.log.some(({ event }) => event === 'target-down');
   });
-  for (const table of TABLES) await writer.commit(table);
-  await agent.logged('target-down');
+  await agent.logged('token-refused');
   const during = await seen(port, 'the target is down', (values) => valueOf(values, 'target_up') === 0);
   expect(alertsOf(before, during)).toEqual(['PolarisPushTargetDown main', 'PolarisPushTokenRenewalFailing main']);
 });
