@@ -102,15 +102,13 @@ function showFinding({ level, subject, detail, fix, code }: Finding, out: Out): 
   const what = code === undefined ? subject : `${subject} [${code}]`;
   // Aligned by what is seen: the sign's escape codes have no width.
   out.line(`  ${colour(SIGNS[level])} ${wrap(`${what}: ${detail}`, width, '    ')}`);
-  // Verbatim, as it is there to be copied.
-  if (fix !== undefined) out.line(indented(`fix: ${fix}`, '      '));
+  if (fix === undefined) return;
+  const [advice = '', ...commands] = fix.split('\n');
+  const first = `fix: ${advice}`;
+  // SQL, JSON and commands verbatim, as they are there to be copied.
+  out.line(`      ${/[;{]/.test(advice) ? first : wrap(first, width, '      ')}`);
+  for (const command of commands) out.line(`      ${command}`);
 }
-
-const indented = (text: string, by: string) =>
-  text
-    .split('\n')
-    .map((one) => by + one)
-    .join('\n');
 
 function conclude(findings: readonly Finding[], out: Out): ExitCode {
   const at = (level: Finding['level']) => findings.filter((finding) => finding.level === level).length;

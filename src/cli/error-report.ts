@@ -2,9 +2,7 @@ import { CommanderError } from 'commander';
 import { PushError } from '../errors/errors.ts';
 import type { Secrets } from '../runtime/secrets.ts';
 import { visible } from '../runtime/visible.ts';
-import { paintFor, wrap, type TextStream } from './terminal.ts';
-
-const WIDTH = 80;
+import { paintFor, widthOf, wrap, type TextStream } from './terminal.ts';
 
 export type ReportOptions = {
   readonly json: boolean;
@@ -23,6 +21,7 @@ export function reportError(thrown: unknown, options: ReportOptions): number {
   const { json, secrets, stdout, stderr } = options;
   const error = asPushError(thrown);
   const paint = paintFor(options.coloured);
+  const width = widthOf(stderr);
   const mask = (text: string) => secrets.mask(text);
   if (json) {
     const { code, message, fix } = error;
@@ -31,7 +30,7 @@ export function reportError(thrown: unknown, options: ReportOptions): number {
   const shown = (text: string) => visible(mask(text));
   const head = `polaris-push: ${paint.red(`[${error.code}]`)} ${error.message}`;
   const [advice = '', ...commands] = error.fix.split('\n');
-  stderr.write(`${wrap(shown(head), WIDTH, '  ')}\n${wrap(shown(`${paint.bold('fix:')} ${advice}`), WIDTH, '  ')}\n`);
+  stderr.write(`${wrap(shown(head), width, '  ')}\n${wrap(shown(`${paint.bold('fix:')} ${advice}`), width, '  ')}\n`);
   // Verbatim, as they are there to be copied.
   for (const command of commands) stderr.write(`  ${shown(command)}\n`);
   if (options.debug) stderr.write(`${shown(traceOf(thrown))}\n`);

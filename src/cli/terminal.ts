@@ -71,9 +71,14 @@ export function createOut(
   };
 }
 
+/** How many columns a text takes. */
+// oxlint-disable-next-line no-control-regex -- that is how colours begin
+const seen = (text: string): number => text.replaceAll(/\u001B\[\d+m/g, '').length;
+
 /**
  * Breaks text at blanks so that no line is longer than `width`, the indent included, which stands before every line but
- * the first: that one follows something as wide. A longer word keeps a line of its own, and line feeds stay.
+ * the first: that one follows something as wide. A longer word keeps a line of its own, and line feeds stay. Colours have no
+ * width.
  */
 export function wrap(text: string, width: number, indent: string = ''): string {
   return text
@@ -82,7 +87,7 @@ export function wrap(text: string, width: number, indent: string = ''): string {
       const lines: string[] = [];
       let line = '';
       for (const word of paragraph.split(' ')) {
-        if (line !== '' && indent.length + line.length + 1 + word.length > width) {
+        if (line !== '' && indent.length + seen(line) + 1 + seen(word) > width) {
           lines.push(line);
           line = word;
         } else line = line === '' ? word : `${line} ${word}`;

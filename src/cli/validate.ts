@@ -14,7 +14,7 @@ import { wrap } from './terminal.ts';
 /** VALIDATEs under way together; measured, Polaris serves 2,500 a second at 8. */
 const CONCURRENCY = 8;
 /** Tables named per cause; all of them with --json. */
-const EXAMPLES = 5;
+const EXAMPLES = 3;
 
 /** `validate`: would Polaris take each table? */
 export const validateCommand = (frame: Frame): Command =>
@@ -104,9 +104,10 @@ class Report {
     const { paint, width } = out;
     for (const { what, fix, tables, count } of this.#causes.values()) {
       out.line(`${paint.red('✗')} ${wrap(`${what} (${count} ${count === 1 ? 'table' : 'tables'})`, width - 2, '  ')}`);
+      // Before the tables, which may be many lines of the same.
+      if (fix !== undefined) out.line(`  ${wrap(`fix: ${fix}`, width, '  ')}`);
       for (const table of tables) out.line(`    ${wrap(table, width, '      ')}`);
       if (count > tables.length) out.line(paint.dim(`    … and ${count - tables.length} more; --json names them all`));
-      if (fix !== undefined) out.line(`  ${wrap(`fix: ${fix}`, width, '  ')}`);
       out.line();
     }
     const refused = [...this.#causes.values()].reduce((sum, { count }) => sum + count, 0);

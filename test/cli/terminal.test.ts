@@ -46,6 +46,7 @@ describe('wrap', () => {
     expect(wrap('one two three', 9, '  ')).toBe('one two\n  three');
     expect(wrap('short\n\nand a-very-long-word', 8, '  ')).toBe('short\n\n  and\n  a-very-long-word');
     expect(wrap('fits', 8)).toBe('fits');
+    expect(wrap('\u001B[31mone\u001B[39m two three', 7)).toBe('\u001B[31mone\u001B[39m two\nthree');
   });
 });
 
