@@ -12,13 +12,14 @@ import { ROOT } from './root.ts';
 const SCRIPTS = blocksOf('sh', 'bash', 'shell');
 
 /**
- * Every program that the pages call, and how it is known that the call is right. Ours are parsed here; the guide of the
+ * Every program that the pages call, and how it is known that the call is right. Ours are parsed here, also as arguments of npx; the guide of the
  * README is run as it stands, with psql and curl, by readme.pg.test.ts. Of all others only the shell's syntax and the
  * files that they name are checked: there is no container engine, cluster, systemd or AWS account to run them on.
  */
 const PROGRAMS: Readonly<Record<string, 'parsed' | 'run' | 'syntax'>> = {
   'polaris-push': 'parsed',
   npm: 'parsed',
+  npx: 'parsed',
   psql: 'run',
   curl: 'run',
   json: 'run',
