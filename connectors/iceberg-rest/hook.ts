@@ -87,6 +87,7 @@ export class Hook implements Disposable {
 
   async #take(id: string, { changes, renamed, ignored }: Announced): Promise<HttpResponse> {
     const { hints, lookSoon, deps } = this.#context;
+    if (changes.length > MOST_HINTS) return answer(413, { error: `One delivery names ${MOST_HINTS} tables at most.` });
     if (this.#watch === undefined || this.#watch.aborted) return answerTo('ended');
     if (hints.size + changes.length > MOST_HINTS || this.#waiting >= MOST_WAITING)
       return answer(503, { error: 'Too much waits to be recorded.' }, RETRY_AFTER);

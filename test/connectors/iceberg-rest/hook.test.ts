@@ -127,6 +127,14 @@ test('answers 413 to a huge body, and 400 to one that says nothing', async () =>
   expect((await fetch(world.uri)).status).toBe(405);
 });
 
+test('answers 413 to a delivery that names more tables than may ever wait, as sending it again would not help', async () => {
+  await using world = await HookWorld.start({ webhook: { secret: HOOK_SECRET, max_body: '1MiB' } });
+  await using _ = await world.watch();
+  const answer = await world.post(Array.from({ length: 10_001 }, (_none, i) => ghost(`t${i}`)));
+  expect(answer.status).toBe(413);
+  expect(await answer.text()).toContain('10000 tables');
+});
+
 test('takes what Polaris’s own webhook listener sends and signs, once', async () => {
   await using world = await HookWorld.start();
   await using watch = await world.watch();
