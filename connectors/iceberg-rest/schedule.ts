@@ -1,4 +1,5 @@
 import type { TableKey } from '../../src/core/table.ts';
+import { DueHeap } from '../../src/runtime/due-heap.ts';
 
 export type ScheduleOptions = {
   /** How many polls a second may be spent on all tables together. */
@@ -63,7 +64,7 @@ export class PollSchedule {
   readonly #rows = new Map<TableKey, Row>();
   readonly #options: ScheduleOptions;
   #pollsPerMs: number;
-  #heap: Due[] = [];
+  readonly #heap = new DueHeap<Due>();
   #added = 0;
   #prior = { shape: SHAPES.initial, rate: PRIOR_RATE };
   /** Frequency = scale · √rate, within bounds. */
@@ -110,7 +111,7 @@ export class PollSchedule {
     };
     this.#rows.set(key, row);
     row.dueMs = this.#due(row);
-    this.#push({ row, atMs: row.dueMs });
+    this.#heap.push({ row, atMs: row.dueMs });
   }
 
   remove(key: TableKey): void {
@@ -125,7 +126,7 @@ export class PollSchedule {
     this.#rebalance(nowMs);
     const first = this.#first();
     if (first === undefined || first.atMs > nowMs) return undefined;
-    this.#pop();
+    this.#heap.pop();
     first.row.away = true;
     return first.row.key;
   }
@@ -188,7 +189,7 @@ export class PollSchedule {
     row.phase = 1;
     row.dueMs = this.#due(row);
     row.away = false;
-    this.#push({ row, atMs: row.dueMs });
+    this.#heap.push({ row, atMs: row.dueMs });
   }
 
   get #periodMs(): number {
@@ -214,46 +215,16 @@ export class PollSchedule {
       row.dueMs = this.#due(row);
       dues.push({ row, atMs: row.dueMs });
     }
-    // A sorted array is a heap.
-    this.#heap = dues.toSorted((a, b) => a.atMs - b.atMs);
+    this.#heap.refill(dues);
   }
 
   /** The earliest that still counts. */
   #first(): Due | undefined {
     for (;;) {
-      const first = this.#heap[0];
+      const { first } = this.#heap;
       if (first === undefined || (!first.row.away && first.row.dueMs === first.atMs)) return first;
-      this.#pop();
+      this.#heap.pop();
     }
-  }
-
-  #push(due: Due): void {
-    const heap = this.#heap;
-    let at = heap.push(due) - 1;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      const above = heap[parent];
-      if (above === undefined || above.atMs <= due.atMs) break;
-      heap[at] = above;
-      at = parent;
-    }
-    heap[at] = due;
-  }
-
-  #pop(): void {
-    const heap = this.#heap;
-    const last = heap.pop();
-    if (last === undefined || heap.length === 0) return;
-    let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      if ((heap[child + 1]?.atMs ?? Number.POSITIVE_INFINITY) < (heap[child]?.atMs ?? 0)) child++;
-      const below = heap[child];
-      if (below === undefined || below.atMs >= last.atMs) break;
-      heap[at] = below;
-      at = child;
-    }
-    heap[at] = last;
   }
 }
 
