@@ -187,6 +187,21 @@ describe('The standby of a ledger', () => {
   });
 });
 
+describe('A backup of a ledger', () => {
+  test('is made beside a working agent by `VACUUM INTO`, and is a ledger', async () => {
+    await using place = await temporaryLedger();
+    await using ledger = await place.open();
+    await ledger.append([seen]);
+    const path = join(place.folder, 'ledger-backup.db');
+    using shell = new DatabaseSync(place.path);
+    shell.prepare('VACUUM INTO ?').run(path);
+    await ledger.append([seen]);
+    await using backup = await openLedger({ path }, deps);
+    expect(backup.entry('main', seen.table)?.seen).toBe(1);
+    expect(ledger.entry('main', seen.table)?.seen).toBe(2);
+  });
+});
+
 describe('The folder of a ledger', () => {
   test('is created when it is missing', async () => {
     await using place = await temporaryLedger();
