@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { freePort } from '../../examples/quickstart/postgres.ts';
 import { openLedgerReader } from '../../src/ledger/reader.ts';
 import { following } from './following.ts';
 import { summary, takeovers } from './takeover.ts';
@@ -25,7 +26,9 @@ test('a standby takes over from an agent that `kill -9` ends, within a second an
 
 test('an agent that is stopped for an upgrade hands over to its standby within a second', async ({ annotate }) => {
   await using world = await World.open({ seed: 20_260_102 });
-  const rounds = await takeovers(world, { rounds: 6, end: 'stop' });
+  // Both have the same configuration, and so the same port; who works has it.
+  const http = { listen: `127.0.0.1:${await freePort()}` };
+  const rounds = await takeovers(world, { rounds: 6, end: 'stop', life: { config: { http } } });
   const gap = summary(rounds.map(({ gapMs }) => gapMs));
   await annotate(`between two notifications: p50 ${gap.p50} ms, max ${gap.max} ms; ${rounds.length} rounds`);
   expect(gap.p50).toBeLessThan(GAP_MS);
