@@ -85,7 +85,7 @@ async function followOnce(parts: PipelineParts, signal: AbortSignal, milestones:
 
 /** Follows the source until `signal` aborts or the stream breaks: make sure of the stream, list, then watch. */
 async function follow(parts: PipelineParts, signal: AbortSignal, { onFenced, healthy }: Milestones): Promise<void> {
-  const { connector, clock, emit, drivers } = parts;
+  const { connector, clock, emit, drivers, ledger } = parts;
   const before = clock.monotonicMs();
   await connector.prepare(signal);
   if (signal.aborted) return;
@@ -98,6 +98,8 @@ async function follow(parts: PipelineParts, signal: AbortSignal, { onFenced, hea
   const caughtUp = async () => {
     await Promise.all(drivers.map((driver) => driver.settled(until)));
     if (until.aborted) return;
+    // Work counts as settled when it is recorded; who hears of it may rely on the ledger, e.g. for the events of it.
+    await ledger.append([]);
     await identify(parts);
     emit({ kind: 'caught-up', tables, tookMs: clock.monotonicMs() - before });
   };
