@@ -117,6 +117,13 @@ test('every code and event that a row names exists', () => {
   expect(events.filter((event) => !read('docs/operations.md').includes(`\`${event}\``))).toEqual([]);
 });
 
+test('every page is in the table of the README that says which one is for what', () => {
+  const [, table = ''] = /## Documentation\n([^]*?)\n## /.exec(read('README.md')) ?? [];
+  const listed = linksOf('README.md', table).map(({ path }) => path);
+  const pages = globSync(['docs/**/*.md', 'examples/*/README.md'], { cwd: ROOT });
+  expect(pages.filter((page) => !listed.includes(page))).toEqual([]);
+});
+
 test('every command is in the README', () => {
   const sections = [...read('docs/reference/cli.md').matchAll(/^## polaris-push (.+)$/gm)].map(([, name = '']) => name);
   const commands = sections.filter((name) => !sections.some((other) => other.startsWith(`${name} `)));
