@@ -150,7 +150,7 @@ describe('A hostile name', () => {
     await using opened = await open({ scenario: SCENARIOS.healthy });
     const { page, complaints } = opened;
     await page.evaluate(`document.body.insertAdjacentHTML('beforeend', '<img src=x onerror="document.title=1">')`);
-    await expect.poll(() => complaints.join()).toMatch(/Content Security Policy/);
+    await expect.poll(() => complaints.join(), { timeout: 30_000 }).toMatch(/Content Security Policy/);
     expect(await page.title()).toBe('✓ polaris-push');
   });
 });
@@ -168,9 +168,9 @@ describe('The admin token', () => {
     await field.press('Enter');
     await page.getByText('Unlocked').waitFor();
     await page.locator('tr', { hasText: 'sales.returns_staging' }).getByRole('button', { name: 'Retry' }).click();
-    await expect.poll(() => stage.orders.length).toBe(1);
+    await expect.poll(() => stage.orders.length, { timeout: 30_000 }).toBe(1);
     await page.getByRole('button', { name: 'Release all 12' }).click();
-    await expect.poll(() => stage.orders.length).toBe(2);
+    await expect.poll(() => stage.orders.length, { timeout: 30_000 }).toBe(2);
     expect(stage.orders.map(({ kind, tables }) => [kind, tables.length])).toEqual([
       ['retry', 1],
       ['release', 12],

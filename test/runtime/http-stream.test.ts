@@ -54,14 +54,14 @@ test('nothing more of a stream is produced while its client does not read', asyn
         before = seen.produced;
         return isStill;
       },
-      { interval: 200 },
+      { interval: 200, timeout: 30_000 },
     )
     .toBe(true);
   // What the system's own buffers take, and no more.
   expect(before * 64).toBeLessThan(20_000);
   expect(seen.ended).toBe(false);
   socket.destroy();
-  await expect.poll(() => seen.ended).toBe(true);
+  await expect.poll(() => seen.ended, { timeout: 30_000 }).toBe(true);
 });
 
 test('a stream ends at once when the server closes', async () => {
