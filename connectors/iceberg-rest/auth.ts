@@ -4,6 +4,7 @@ import type { HttpTimeouts } from '../../src/runtime/http-schema.ts';
 import type { Log } from '../../src/runtime/log.ts';
 import { OAuth2Tokens, type TokenRefusal } from '../../src/runtime/oauth2.ts';
 import type { Redactor } from '../../src/runtime/redact.ts';
+import { retryAfterMs } from '../../src/runtime/retry-after.ts';
 import { TokenFile } from '../../src/runtime/token-file.ts';
 import { StaticToken, type TokenAnswer, type TokenFailure, type TokenSource } from '../../src/runtime/token.ts';
 import { Transport } from '../../src/runtime/transport.ts';
@@ -147,8 +148,10 @@ function readRefusal(refusal: TokenRefusal, auth: Grant, tokenUri: URL): TokenFa
   const { status, headers } = refusal;
   const problem = readProblem(refusal);
   const said = `${tokenUri.href} answered: ${problem.message}`;
-  if (status === 429 || status >= 500)
-    return { kind: 'unavailable', retryAfterMs: secondsIn(headers['retry-after']), message: sentence(said) };
+  if (status === 429 || status >= 500) {
+    const asked = retryAfterMs(headers['retry-after'], Date.parse(headers['date'] ?? ''));
+    return { kind: 'unavailable', retryAfterMs: asked, message: sentence(said) };
+  }
   // RFC 6749 section 5.2: what is wrong stands in `error`, with status 400 or 401.
   if (problem.type === 'invalid_scope') {
     const message = `${said}. Correct auth.scope (${JSON.stringify(auth.scope)}); for a Polaris: PRINCIPAL_ROLE:ALL.`;
@@ -160,6 +163,3 @@ function readRefusal(refusal: TokenRefusal, auth: Grant, tokenUri: URL): TokenFa
   }
   return { kind: 'unauthorized', message: `${said}. Is this the token endpoint? Correct uri or auth.token_uri.` };
 }
-
-const secondsIn = (header: string | undefined): number | undefined =>
-  header !== undefined && /^\d+$/.test(header) ? Number(header) * 1000 : undefined;

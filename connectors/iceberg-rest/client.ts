@@ -3,6 +3,7 @@ import type { Clock } from '../../src/runtime/clock.ts';
 import type { Log } from '../../src/runtime/log.ts';
 import { systemRandom } from '../../src/runtime/random.ts';
 import type { Redactor } from '../../src/runtime/redact.ts';
+import { retryAfterMs } from '../../src/runtime/retry-after.ts';
 import { Transport, type Exchange } from '../../src/runtime/transport.ts';
 import type { Admission, Rank } from './admission.ts';
 import type { Authorizer } from './auth.ts';
@@ -191,11 +192,3 @@ type Sent = { readonly exchange: Exchange; readonly proof: Readonly<Record<strin
 
 /** 501 says that it will never be otherwise. */
 const isTrouble = (status: number): boolean => status === 429 || (status >= 500 && status !== 501);
-
-/** Seconds, or a date (RFC 9110 section 10.2.3). */
-function retryAfterMs(header: string | undefined, now: number): number | undefined {
-  if (header === undefined) return undefined;
-  if (/^\d+$/.test(header)) return Number(header) * 1000;
-  const at = Date.parse(header);
-  return Number.isNaN(at) ? undefined : Math.max(0, at - now);
-}

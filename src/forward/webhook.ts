@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readAuthorities } from '../runtime/authorities.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { Redactor } from '../runtime/redact.ts';
+import { retryAfterMs } from '../runtime/retry-after.ts';
 import { Transport, type Exchange } from '../runtime/transport.ts';
 import { signWebhook } from '../runtime/webhook-signature.ts';
 import { CLOUD_EVENT } from './cloud-event.ts';
@@ -91,11 +92,3 @@ class Webhook implements Sink {
 /** Names of tables hold anything, headers don't; a dot would let a signature be read in two ways. */
 const headerSafe = (id: string): string =>
   /^[\x21-\x2d\x2f-\x7e]{1,200}$/.test(id) ? id : `sha256-${createHash('sha256').update(id).digest('base64url')}`;
-
-/** Seconds, or a date. */
-function retryAfterMs(value: string | undefined, nowMs: number): number | undefined {
-  if (value === undefined) return undefined;
-  if (/^[0-9]{1,9}$/.test(value)) return Number(value) * 1000;
-  const dateMs = Date.parse(value);
-  return Number.isNaN(dateMs) ? undefined : Math.max(0, dateMs - nowMs);
-}

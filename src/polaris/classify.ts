@@ -1,4 +1,5 @@
 import type { Outcome, RefusalReason } from '../core/types.ts';
+import { retryAfterMs } from '../runtime/retry-after.ts';
 import type { Answer } from './answer.ts';
 
 /** An outcome other than success. */
@@ -202,7 +203,7 @@ function outcomeOf(meaning: Meaning, answer: Answer): Failure {
     case 'generic table':
       return { kind: 'name-taken', by: meaning, message };
     case 'unavailable':
-      return { kind: 'unavailable', retryAfterMs: retryAfterMs(answer), message };
+      return { kind: 'unavailable', retryAfterMs: pauseAskedFor(answer), message };
     case 'metadata-missing':
     case 'metadata-unreadable':
     case 'metadata-invalid':
@@ -226,10 +227,5 @@ function oneLine(message: string): string {
 }
 
 /** A date is read against the answer's own `Date`, so our clock needn't agree with the server's. Polaris 1.7.0 sends neither. */
-function retryAfterMs({ headers }: Answer): number | undefined {
-  const text = headers['retry-after']?.trim();
-  if (text === undefined) return undefined;
-  if (/^[0-9]{1,9}$/.test(text)) return Number(text) * 1000;
-  const waitMs = Date.parse(text) - Date.parse(headers['date'] ?? '');
-  return Number.isNaN(waitMs) ? undefined : Math.max(0, waitMs);
-}
+const pauseAskedFor = ({ headers }: Answer): number | undefined =>
+  retryAfterMs(headers['retry-after'], Date.parse(headers['date'] ?? ''));
