@@ -195,7 +195,11 @@ export type TableAnswer = z.output<typeof tableSchema>;
 
 /** What `retry` and `drops/release` take. */
 export const orderSchema = z.strictObject({
-  tables: z.array(table).max(1000).optional().describe('Which ones; all that are parked, or held, when left out.'),
+  tables: z
+    .array(table)
+    .max(1000)
+    .optional()
+    .describe('Which ones; all that are parked, or held, when left out, 10,000 at a time.'),
   target: z.string().optional().describe('On which target; on all when left out.'),
 });
 

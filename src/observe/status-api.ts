@@ -22,7 +22,15 @@ import { RecentNotifications } from './recent-notifications.ts';
 import type { AgentSnapshot } from './snapshot.ts';
 import { statusAnswer } from './status-answer.ts';
 import { HISTORY_EVERY_MS, StatusHistory } from './status-history.ts';
-import { listTables, searchTables, tableOnTargets, waiting, type TableLedger, type TableState } from './table-views.ts';
+import {
+  isWaiting,
+  listTables,
+  searchTables,
+  tableOnTargets,
+  waitingTables,
+  type TableLedger,
+  type TableState,
+} from './table-views.ts';
 
 /** What an operator may ask for here. */
 export type AdminOrder = {
@@ -45,6 +53,8 @@ export type StatusApiParts = {
 };
 
 const MOST_ORDER_BYTES = 1024 ** 2;
+/** Of an order that names no tables; whoever has more gives it again. */
+const MOST_ORDERED = 10_000;
 const MOST_NAME = 20_000;
 const LAST_NOTIFICATIONS = 20;
 
@@ -204,11 +214,11 @@ export class StatusApi implements AsyncDisposable {
     const targets = this.#chosen(order.target);
     if (targets === undefined) return this.#refuse(400, `target is one of ${this.#targets.join(', ')}.`);
     const state = kind === 'retry' ? 'parked' : 'held';
-    const known = new Map([...waiting(ledger, state, targets)].map((table) => [showTable(table), table]));
-    const names = order.tables ?? [...known.keys()];
-    const strange = names.find((name) => !known.has(name));
-    if (strange !== undefined) return this.#refuse(400, `Not ${state}: ${strange}`);
-    const tables = names.flatMap((name) => known.get(name) ?? []);
+    const named = order.tables?.map((name) => ({ name, table: tableIn(name) }));
+    const strange = named?.find(({ table }) => table === undefined || !isWaiting(ledger, state, { table, targets }));
+    if (strange !== undefined) return this.#refuse(400, `Not ${state}: ${strange.name}`);
+    const tables =
+      named?.flatMap(({ table }) => table ?? []) ?? waitingTables(ledger, state, { targets, most: MOST_ORDERED });
     if (tables.length === 0) return this.#json(202, { tables: 0 });
     const number = submit({ kind, tables, target: order.target });
     log.info('admin-request', { kind, tables: tables.length, target: order.target, request: number });

@@ -58,16 +58,35 @@ function listed(entry: Entry, state: TableState): TablesAnswer['tables'][number]
   return { target, table, state: answer.state, parked: answer };
 }
 
-/** The tables that `retry` or `release` would be about. */
-export function* waiting(
+/** All tables that `retry` or `release` would be about, each once; so many at most. */
+export function waitingTables(
   ledger: TableLedger,
   state: 'parked' | 'held',
-  targets: readonly string[],
-): Generator<TableIdentifier, void, undefined> {
-  for (const target of targets)
-    for (const { table, parked } of ledger.parked(target))
-      if (parked !== undefined && (parked.code === 'DROP_HELD') === (state === 'held')) yield table;
+  { targets, most }: { readonly targets: readonly string[]; readonly most: number },
+): readonly TableIdentifier[] {
+  const found = new Map<string, TableIdentifier>();
+  for (const target of targets) {
+    for (const entry of ledger.parked(target)) {
+      if (found.size >= most) return [...found.values()];
+      if (waitsAs(entry, state)) found.set(keyOf(entry.table), entry.table);
+    }
+  }
+  return [...found.values()];
 }
+
+/** Whether a table is parked, or its DROP held, on one of the targets. */
+export const isWaiting = (
+  ledger: TableLedger,
+  state: 'parked' | 'held',
+  { table, targets }: { readonly table: TableIdentifier; readonly targets: readonly string[] },
+): boolean =>
+  targets.some((target) => {
+    const entry = ledger.lookup(target, [table])[0];
+    return entry !== undefined && waitsAs(entry, state);
+  });
+
+const waitsAs = ({ parked }: Entry, state: 'parked' | 'held'): boolean =>
+  parked !== undefined && (parked.code === 'DROP_HELD') === (state === 'held');
 
 /**
  * Tables whose names hold `text`, in any case: those of `first`, then those of the ledger. The event loop gets its turn
