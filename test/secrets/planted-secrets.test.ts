@@ -65,10 +65,24 @@ async function pretendPast(path: string): Promise<void> {
   await ledger.append([{ kind: 'seen', target: 'main', table: id('sales.orders'), count: 1 }]);
 }
 
+/** An answer with all its parts; of a stream what came within a moment; nothing when nobody listens. */
+async function answerOf(origin: string, path: string, headers: Readonly<Record<string, string>>): Promise<string> {
+  let said = '';
+  try {
+    const answer = await fetch(`${origin}${path}`, { headers, signal: AbortSignal.timeout(200) });
+    said = `${path}: ${answer.status} ${JSON.stringify([...answer.headers])} `;
+    const decoder = new TextDecoder();
+    for await (const chunk of answer.body ?? []) said += decoder.decode(chunk as Uint8Array, { stream: true });
+  } catch {
+    // The stream goes on, or the agent has ended.
+  }
+  return said;
+}
+
 /** `run` for some seconds, and what its HTTP server says meanwhile to people with and without the tokens. */
 async function runAndAsk(config: string, port: number): Promise<string> {
   const { io, written } = recordingIo();
-  const args = ['run', '--config', config, '--json', '--log-level', 'debug', '--once', '--within', '1500ms'];
+  const args = ['run', '--config', config, '--json', '--log-level', 'debug', '--once', '--within', '2s'];
   const over = new AbortController();
   const running = runCli(args, io).finally(() => over.abort());
   const said: string[] = [];
@@ -78,8 +92,16 @@ async function runAndAsk(config: string, port: number): Promise<string> {
     '/metrics',
     '/livez',
     '/readyz',
+    '/api/v1/drops/release',
+    '/api/v1/events',
+    '/api/v1/history',
+    '/api/v1/notifications',
+    '/api/v1/openapi.json',
+    '/api/v1/retry',
     '/api/v1/status',
-    '/api/v1/parked',
+    '/api/v1/table',
+    '/api/v1/tables',
+    '/api/v1/tables/search',
     '/hooks/iceberg-rest',
     '/nowhere',
   ];
@@ -87,9 +109,7 @@ async function runAndAsk(config: string, port: number): Promise<string> {
     for (const token of tokens) {
       for (const path of paths) {
         const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-        const answer = await fetch(`http://127.0.0.1:${port}${path}`, { headers }).catch(() => undefined);
-        if (answer === undefined) continue;
-        said.push(`${path}: ${answer.status} ${JSON.stringify([...answer.headers])} ${await answer.text()}`);
+        said.push(await answerOf(`http://127.0.0.1:${port}`, path, headers));
       }
     }
     await systemClock.sleep(300, over.signal);
