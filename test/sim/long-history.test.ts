@@ -23,6 +23,10 @@ test('seed 9732: a re-created table that became a view is not dropped, although 
   await expect(historyOf(9732)).resolves.toBe('all rules kept');
 });
 
+test('seed 1647: an event that an agent sent before its death comes after a newer one, and is told by its timestamp', async () => {
+  await expect(historyOf(1647)).resolves.toBe('all rules kept');
+});
+
 test('a seed is a full reproduction', async () => {
   const [first, second] = [new LongHistory(3), new LongHistory(3)];
   expect(await first.run()).toEqual(await second.run());

@@ -38,7 +38,9 @@ export class SimReceiver {
     if (this.trouble === 'down') return { kind: 'failed', detail: 'nobody listens' };
     const { id, data } = tableEvent.parse(JSON.parse(event.body));
     if (id !== event.id) throw new Error(`The event ${id} is called ${event.id}.`);
-    this.#last.set(placeOf(data.target, keyOf({ namespace: data.namespace, name: data.table })), data);
+    const place = placeOf(data.target, keyOf({ namespace: data.namespace, name: data.table }));
+    // What an agent sent before it died may arrive after what the next one sent: as receivers should, it goes by time.
+    if ((this.#last.get(place)?.timestamp ?? 0) < data.timestamp) this.#last.set(place, data);
     this.received++;
     return this.trouble === 'silent' ? { kind: 'failed', detail: 'no answer in time' } : { kind: 'accepted' };
   }
