@@ -1,4 +1,4 @@
-import type { PolarisAccess } from '../quickstart/polaris-reader.ts';
+import { logIn, type PolarisAccess } from '../quickstart/polaris-reader.ts';
 import { DATA_COMPACTION } from './compaction-policy.ts';
 
 /** What a policy is attached to: the catalog (an empty path), a namespace, or a table (`table-like`). */
@@ -34,7 +34,7 @@ export class PolicyAdmin {
 
   async #send(method: 'POST' | 'PUT', resource: string, body: object): Promise<void> {
     const { uri, catalog } = this.#access;
-    this.#token ??= await this.#login();
+    this.#token ??= await logIn(this.#access);
     const response = await fetch(`${uri}/polaris/v1/${encodeURIComponent(catalog)}/${resource}`, {
       method,
       headers: { authorization: `Bearer ${this.#token}`, 'content-type': 'application/json' },
@@ -43,22 +43,6 @@ export class PolicyAdmin {
     });
     const text = await response.text();
     if (!response.ok) throw new Error(`Polaris answered ${response.status} to ${method} ${resource}: ${text}`);
-  }
-
-  async #login(): Promise<string> {
-    const { uri, clientId, clientSecret } = this.#access;
-    const response = await fetch(`${uri}/v1/oauth/tokens`, {
-      method: 'POST',
-      body: new URLSearchParams({
-        grant_type: 'client_credentials',
-        client_id: clientId,
-        client_secret: clientSecret,
-        scope: 'PRINCIPAL_ROLE:ALL',
-      }),
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
-    if (!response.ok) throw new Error(`Polaris gave no token: ${response.status}.`);
-    return ((await response.json()) as { access_token: string }).access_token;
   }
 }
 

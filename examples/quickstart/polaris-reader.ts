@@ -73,39 +73,39 @@ export class PolarisReader {
 
   async #get(resource: string): Promise<Response> {
     const { uri, catalog } = this.#access;
-    this.#token ??= await this.#login();
+    this.#token ??= await logIn(this.#access);
     const request = async () =>
       fetch(`${uri}/v1/${encodeURIComponent(catalog)}/${resource}`, {
-        headers: { authorization: `Bearer ${this.#token}`, ...this.#realmHeader() },
+        headers: { authorization: `Bearer ${this.#token}`, ...realmHeader(this.#access) },
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });
     const response = await request();
     if (response.status !== 401) return response;
-    this.#token = await this.#login();
+    this.#token = await logIn(this.#access);
     return request();
   }
-
-  async #login(): Promise<string> {
-    const { uri, clientId, clientSecret } = this.#access;
-    const response = await fetch(`${uri}/v1/oauth/tokens`, {
-      method: 'POST',
-      headers: this.#realmHeader(),
-      body: new URLSearchParams({
-        grant_type: 'client_credentials',
-        client_id: clientId,
-        client_secret: clientSecret,
-        scope: 'PRINCIPAL_ROLE:ALL',
-      }),
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
-    if (!response.ok) throw new Error(`Polaris gave no token: ${response.status}.`);
-    return ((await response.json()) as { access_token: string }).access_token;
-  }
-
-  #realmHeader(): Record<string, string> {
-    return this.#access.realm === undefined ? {} : { 'Polaris-Realm': this.#access.realm };
-  }
 }
+
+/** A token of all the roles that the client has. Throws if Polaris gives none. */
+export async function logIn(access: PolarisAccess): Promise<string> {
+  const { uri, clientId, clientSecret } = access;
+  const response = await fetch(`${uri}/v1/oauth/tokens`, {
+    method: 'POST',
+    headers: realmHeader(access),
+    body: new URLSearchParams({
+      grant_type: 'client_credentials',
+      client_id: clientId,
+      client_secret: clientSecret,
+      scope: 'PRINCIPAL_ROLE:ALL',
+    }),
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  });
+  if (!response.ok) throw new Error(`Polaris gave no token: ${response.status}.`);
+  return ((await response.json()) as { access_token: string }).access_token;
+}
+
+const realmHeader = ({ realm }: PolarisAccess): Record<string, string> =>
+  realm === undefined ? {} : { 'Polaris-Realm': realm };
 
 /** Levels of a name as one segment of a path. */
 const path = (levels: readonly string[]): string => encodeURIComponent(levels.join('\u001F'));
